@@ -1,0 +1,1 @@
+//! The envelope `tributary.batch/1`.

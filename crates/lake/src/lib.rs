@@ -1,0 +1,1 @@
+//! Security Lake layout, Parquet encoding, staged outcomes, quarantine.

@@ -1,0 +1,1 @@
+//! Lease, plan, commit: the Ledger trait and its backends.

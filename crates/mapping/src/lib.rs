@@ -1,0 +1,1 @@
+//! Mapping files to compiled maps; unwrapping and classification.

@@ -1,0 +1,1 @@
+//! The Queue trait and its backends.

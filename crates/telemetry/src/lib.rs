@@ -1,0 +1,1 @@
+//! Metric and log names as types, JSON logs.

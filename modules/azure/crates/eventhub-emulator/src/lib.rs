@@ -1,0 +1,1 @@
+//! An Event Hubs namespace in process, for local work and tests.

@@ -1,0 +1,1 @@
+//! A thin Event Hubs consumer and publisher on AMQP 1.0.

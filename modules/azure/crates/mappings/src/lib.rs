@@ -1,0 +1,1 @@
+//! Azure's mapping files, embedded, and the mapping functions that know Azure.
