@@ -27,6 +27,12 @@ pub(crate) enum Node<'b> {
     Link(u32),
 }
 
+impl Node<'_> {
+    pub(crate) fn closed(object: bool, end: u32, count: u32) -> Self {
+        if object { Self::Object { end, count } } else { Self::Array { end, count } }
+    }
+}
+
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
