@@ -98,10 +98,28 @@ impl<'b> Doc<'b> {
         }
     }
 
-    /// Replaces the text of the string at `id`. Anything else is ignored.
-    pub fn replace_text(&mut self, id: NodeId, text: &'b str) {
-        if let Some(Node::Str(old)) = self.nodes.get_mut(id.0 as usize) {
-            *old = text;
+    /// Visits every string value from tape entry `from` on with the name of its member, if it is one; what `rewrite`
+    /// returns replaces its text.
+    pub fn rewrite_strings(
+        &mut self,
+        from: usize,
+        mut rewrite: impl FnMut(Option<&'b str>, &'b str) -> Option<&'b str>,
+    ) {
+        let mut name = None;
+        for node in self.nodes.iter_mut().skip(from) {
+            match node {
+                Node::Name(text) => {
+                    name = Some(*text);
+                    continue;
+                }
+                Node::Str(text) => {
+                    if let Some(new) = rewrite(name, text) {
+                        *text = new;
+                    }
+                }
+                _ => {}
+            }
+            name = None;
         }
     }
 }

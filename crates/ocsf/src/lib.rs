@@ -9,10 +9,13 @@
 //!
 //! **Invariant:** this crate does no I/O and knows no clock.
 
+mod accept;
 pub mod columns;
+mod load;
 mod schema;
 mod tree;
 
+pub use accept::accepts_text;
 pub use schema::{
     Attr, AttrIx, BaseType, Constraint, EnumId, EnumTable, EnumValue, Requirement, Schema, Shape, ShapeId, ShapeKind,
     TypeDef, TypeId, Version,

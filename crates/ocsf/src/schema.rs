@@ -1,5 +1,9 @@
 //! One version of OCSF as tables.
 
+use std::sync::OnceLock;
+
+use regex::Regex;
+
 /// The OCSF versions that Security Lake accepts from custom sources and that Tributary writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
@@ -87,6 +91,8 @@ pub struct TypeDef {
     pub regex: Option<&'static str>,
     /// `observable` type id of every attribute with this type.
     pub observable: Option<i32>,
+    /// The pattern, compiled at first use.
+    pub(crate) pattern: OnceLock<Option<Regex>>,
 }
 
 /// Whether an attribute must be there.
@@ -254,6 +260,20 @@ impl Schema {
     /// The scalar type at `id`.
     pub fn type_def(&self, id: TypeId) -> Option<&TypeDef> {
         self.types.get(usize::from(id.0))
+    }
+
+    /// The scalar type of an attribute; of an object attribute, meaningless.
+    pub fn type_of(&self, attr: &Attr) -> &TypeDef {
+        static UNKNOWN: TypeDef = TypeDef {
+            name: "string_t",
+            base: BaseType::String,
+            max_len: None,
+            range: None,
+            regex: None,
+            observable: None,
+            pattern: OnceLock::new(),
+        };
+        self.type_def(attr.ty).unwrap_or(&UNKNOWN)
     }
 
     /// The enumeration at `id`.
