@@ -1,1 +1,45 @@
-//! Mapping files to compiled maps; unwrapping and classification.
+//! From an event's body to OCSF events: mapping files, their compiler, unwrapping, classification, evaluation.
+//!
+//! A *mapping set* ([`MappingSet`]) is compiled once, for one OCSF version, from the files of one or more modules. Its
+//! language is described in `docs/MAPPING-LANGUAGE.md`. [`Mapper::map_body`] then turns one event's body into outcomes:
+//! a typed OCSF event, or a refusal with a reason, for every record in it; nothing is lost between the two.
+//!
+//! ```text
+//! body ── unwrap ──▶ records ── redact ──▶ classify ──▶ evaluate ──▶ derive ──▶ Outcome::Mapped
+//!            │                                │             │
+//!            └────────────────────────────────┴─────────────┴────────────────▶ Outcome::Refused
+//! ```
+//!
+//! **Invariants:** no I/O, no clock; evaluation is total (no panic, bounded depth and size); a source value can only
+//! ever become the attribute that the map names; a mapping set that does not pass its static check does not exist.
+
+mod accept;
+mod cases;
+mod classify;
+mod compile;
+mod describe;
+mod diagnostic;
+mod eval;
+mod file;
+pub mod function;
+mod functions;
+mod lists;
+mod mapper;
+mod plan;
+mod redact;
+mod scalar;
+mod scope;
+mod set;
+mod syntax;
+mod timestamp;
+mod unmapped;
+mod unwrap;
+mod yaml;
+
+pub use cases::{Case, CaseReport, run_case};
+pub use describe::{describe_kinds, explain};
+pub use diagnostic::Diagnostic;
+pub use mapper::{Mapped, Mapper, Options, Origin, Outcome, Reason, Refused, Scratch};
+pub use redact::redact_text;
+pub use set::{Kind, MappingSet, Sources, Variant};
+pub use timestamp::parse_timestamp;

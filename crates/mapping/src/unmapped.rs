@@ -1,0 +1,162 @@
+//! What no expression read: every source value that is not in the event, as path and text.
+
+use bumpalo::Bump;
+use tributary_json::{Doc, Kind, NodeId, Value, write_json};
+
+/// Beyond this many bytes of path a subtree is written as JSON, so that hostile names cannot multiply.
+const MAX_PATH: usize = 200;
+
+/// Source values that made it into the event.
+#[derive(Debug, Default)]
+pub(crate) struct Used {
+    bits: Vec<u64>,
+}
+
+impl Used {
+    /// Marks `touched`, forgets everything else.
+    pub(crate) fn reset(&mut self, nodes: usize, touched: &[NodeId]) {
+        self.bits.clear();
+        self.bits.resize(nodes / 64 + 1, 0);
+        for id in touched {
+            if let Some(word) = self.bits.get_mut(id.0 as usize / 64) {
+                *word |= 1 << (id.0 % 64);
+            }
+        }
+    }
+
+    fn has(&self, id: NodeId) -> bool {
+        self.bits.get(id.0 as usize / 64).is_some_and(|word| word >> (id.0 % 64) & 1 == 1)
+    }
+}
+
+/// Collects the unread values of `record`, sorted by path, no path twice (of equal ones the last counts).
+pub(crate) fn collect<'b>(
+    doc: &Doc<'b>,
+    record: NodeId,
+    used: &Used,
+    arena: &'b Bump,
+    out: &mut Vec<(&'b str, &'b str)>,
+) {
+    let mut walk = Walk { used, arena, path: String::new(), out };
+    walk.value(doc.value(record));
+    let out = walk.out;
+    out.sort_by_key(|(path, _)| *path);
+    // Stable sorting keeps the source's order among equals: the last one wins.
+    let mut kept = 0;
+    for index in 0..out.len() {
+        let next_is_same = match (out.get(index), out.get(index + 1)) {
+            (Some((path, _)), Some((next, _))) => path == next,
+            _ => false,
+        };
+        if !next_is_same {
+            out.swap(kept, index);
+            kept += 1;
+        }
+    }
+    out.truncate(kept);
+}
+
+struct Walk<'w, 'b> {
+    used: &'w Used,
+    arena: &'b Bump,
+    path: String,
+    out: &'w mut Vec<(&'b str, &'b str)>,
+}
+
+impl<'b> Walk<'_, 'b> {
+    // Recursion is as deep as the parser's limit and the JSON texts that a map opens.
+    fn value(&mut self, value: Value<'_, 'b>) {
+        if self.used.has(value.id()) {
+            return;
+        }
+        let text = match value.kind() {
+            Kind::Null => return,
+            Kind::String => value.as_str().unwrap_or_default(),
+            Kind::Number => value.number_text().unwrap_or_default(),
+            Kind::Bool => match value.as_bool() {
+                Some(true) => "true",
+                _ => "false",
+            },
+            Kind::Array | Kind::Object if value.count() == 0 => return,
+            _ if self.path.len() > MAX_PATH => {
+                let mut json = String::new();
+                write_json(value, &mut json);
+                self.arena.alloc_str(&json)
+            }
+            Kind::Object => return self.members(value),
+            Kind::Array => return self.elements(value),
+        };
+        self.out.push((self.arena.alloc_str(&self.path), text));
+    }
+
+    fn members(&mut self, value: Value<'_, 'b>) {
+        let length = self.path.len();
+        for (name, member) in value.members() {
+            if length > 0 {
+                self.path.push('.');
+            }
+            escape(name, &mut self.path);
+            self.value(member);
+            self.path.truncate(length);
+        }
+    }
+
+    fn elements(&mut self, value: Value<'_, 'b>) {
+        use std::fmt::Write as _;
+        let length = self.path.len();
+        for (index, element) in value.elements().enumerate() {
+            let _ = write!(self.path, "[{index}]");
+            self.value(element);
+            self.path.truncate(length);
+        }
+    }
+}
+
+/// Appends a name; a dot, a bracket or a backslash in it gets a backslash, so that paths stay unambiguous.
+fn escape(name: &str, path: &mut String) {
+    if !name.bytes().any(|byte| matches!(byte, b'.' | b'[' | b'\\')) {
+        return path.push_str(name);
+    }
+    for c in name.chars() {
+        if matches!(c, '.' | '[' | '\\') {
+            path.push('\\');
+        }
+        path.push(c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tributary_json::Limits;
+
+    use super::*;
+
+    fn paths(text: &str) -> Vec<(String, String)> {
+        let arena = Bump::new();
+        let mut doc = Doc::new();
+        let root = doc.parse(text, &arena, Limits::default()).unwrap();
+        let mut used = Used::default();
+        used.reset(doc.len(), &[]);
+        let mut out = Vec::new();
+        collect(&doc, root, &used, &arena, &mut out);
+        out.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect()
+    }
+
+    #[test]
+    fn every_leaf_has_a_path_of_its_own() {
+        let text = r#"{"b":{"x":1},"a.b":"d","a":[true,{"c":""}],"n":null,"e":[],"b":{"x":2}}"#;
+        let expected = [("a[0]", "true"), ("a[1].c", ""), ("a\\.b", "d"), ("b.x", "2")];
+        let expected: Vec<_> = expected.iter().map(|(path, text)| (path.to_string(), text.to_string())).collect();
+        assert_eq!(paths(text), expected);
+    }
+
+    #[test]
+    fn long_names_do_not_multiply() {
+        let name = "n".repeat(10_000);
+        let leaves: Vec<String> = (0..1_000).map(|index| format!("\"{index}\":{index}")).collect();
+        let text = format!("{{\"{name}\":{{{}}}}}", leaves.join(","));
+        let size: usize = paths(&text).iter().map(|(path, text)| path.len() + text.len()).sum();
+        assert!(size < 2 * text.len(), "{size}");
+    }
+}
