@@ -51,6 +51,9 @@ impl<'b> Eval<'_, 'b> {
             Source::None => None,
             Source::Literal(literal) => self.literal(literal, target, frame, word),
             Source::Expr(expr) => self.expression(expr, target, frame),
+            Source::OrElse(first, second) => {
+                self.source(first, target, frame, word).or_else(|| self.source(second, target, frame, word))
+            }
             Source::Table { from, rows, otherwise, missing } => {
                 let before = self.state.touched.len();
                 let value = self.eval(from, frame);
@@ -149,6 +152,7 @@ impl<'b> Eval<'_, 'b> {
             Source::Literal(literal) => self.context_text(crate::eval::literal(literal)),
             Source::Expr(ExprPlan::First(parts)) => parts.iter().find_map(|part| self.plain_expr(part, frame)),
             Source::Expr(expr) => self.plain_expr(expr, frame),
+            Source::OrElse(first, second) => self.plain_text(first, frame).or_else(|| self.plain_text(second, frame)),
             Source::Table { from, rows, otherwise, missing } => match self.plain_expr(from, frame) {
                 None => missing.as_ref().and_then(|source| self.plain_text(source, frame)),
                 Some(text) => match find_row(rows, text) {

@@ -75,7 +75,7 @@ pub(crate) fn compile(
     }
     let when = match &variant.when {
         Some((text, pos)) => match parse_cond(text, *pos) {
-            Ok(cond) => Some(compiler.cond(cond, *pos)),
+            Ok(cond) => Some(compiler.cond(cond)),
             Err(fault) => {
                 compiler.fault(fault);
                 None
@@ -397,7 +397,7 @@ impl Compiler<'_> {
             return None;
         };
         match parse_cond(text, yaml.pos) {
-            Ok(cond) => Some(self.cond(cond, yaml.pos)),
+            Ok(cond) => Some(self.cond(cond)),
             Err(fault) => {
                 self.fault(fault);
                 None

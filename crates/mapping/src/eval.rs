@@ -199,7 +199,9 @@ impl<'b> Eval<'_, 'b> {
                 ElementPlan::Spread(expr, target) => {
                     let mark = self.mark();
                     let whole = self.eval(expr, frame);
+                    let behind = self.behind(whole, &mark);
                     self.undo(&mark);
+                    let before = self.state.values.len();
                     self.for_each(whole, |eval, value| {
                         let mark = eval.mark();
                         eval.touch(value);
@@ -211,13 +213,17 @@ impl<'b> Eval<'_, 'b> {
                             None => eval.undo(&mark),
                         }
                     });
+                    self.touch_behind(behind, before);
                 }
                 ElementPlan::Each { list, scope, cases } => {
                     let mark = self.mark();
                     let whole = self.eval(list, frame);
+                    let behind = self.behind(whole, &mark);
                     self.undo(&mark);
                     let scope = *scope;
+                    let before = self.state.values.len();
                     self.for_each(whole, |eval, value| eval.each_item(value, scope, cases, start));
+                    self.touch_behind(behind, before);
                 }
             }
         }
@@ -225,6 +231,21 @@ impl<'b> Eval<'_, 'b> {
         let list = (!values.is_empty()).then(|| &*self.arena.alloc_slice_copy(values));
         self.state.values.truncate(start);
         list
+    }
+
+    /// The source value that a derived list was made from: it has no elements of its own that could be touched.
+    fn behind(&self, whole: Val<'b>, mark: &Mark) -> Option<NodeId> {
+        match whole {
+            Val::Node(_) | Val::None => None,
+            _ => self.state.touched.get(mark.touched..).and_then(|touched| touched.last()).copied(),
+        }
+    }
+
+    /// Counts it as read when the list gained from it.
+    fn touch_behind(&mut self, behind: Option<NodeId>, before: usize) {
+        if let (Some(id), true) = (behind, self.state.values.len() > before) {
+            self.state.touched.push(id);
+        }
     }
 
     /// Elements of an array or list; anything else is its own only element.

@@ -169,6 +169,8 @@ pub(crate) enum Source {
     None,
     Literal(Literal),
     Expr(ExprPlan),
+    /// The second where the first gives nothing that fits.
+    OrElse(Box<Source>, Box<Source>),
     Table {
         from: ExprPlan,
         rows: HashMap<String, Source>,

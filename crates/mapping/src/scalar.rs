@@ -81,7 +81,7 @@ impl Compiler<'_> {
                     };
                     let text = when.scalar().ok_or_else(|| Fault::new(when.pos, "expected a condition"))?;
                     let cond = parse_cond(text, when.pos)?;
-                    cases.push((self.cond(cond, when.pos), self.try_source(value, target)?));
+                    cases.push((self.cond(cond), self.try_source(value, target)?));
                 }
             }
             let otherwise = match entries.iter().find(|entry| entry.key == "else") {
@@ -101,7 +101,7 @@ impl Compiler<'_> {
         let mut rows = HashMap::new();
         match find("table") {
             Some(table) => {
-                let from = self.expr(expr, from.pos)?;
+                let from = self.expr(expr)?;
                 for row in mapping(table)? {
                     let value = self.try_source(&row.value, target)?;
                     if rows.insert(row.key.to_lowercase(), value).is_some() {
@@ -123,10 +123,7 @@ impl Compiler<'_> {
                 let plain = self.typed(expr, target, from.pos)?;
                 let Some(missing) = find("missing").or_else(|| find("else")) else { return Ok(Source::Expr(plain)) };
                 let missing = self.try_source(missing, target)?;
-                let exists = match parse_expr(text, from.pos)? {
-                    expr => CondPlan::Exists(self.typed(expr, target, from.pos)?),
-                };
-                Ok(Source::Cases { cases: vec![(exists, Source::Expr(plain))], otherwise: Some(Box::new(missing)) })
+                Ok(Source::OrElse(Box::new(Source::Expr(plain)), Box::new(missing)))
             }
         }
     }
@@ -155,7 +152,7 @@ impl Compiler<'_> {
                 format!("the expression gives {gives:?}, the attribute takes {}", target.ty.name),
             ));
         }
-        self.expr(expr, pos)
+        self.expr(expr)
     }
 
     fn gives(&self, expr: &Expr) -> Gives {
@@ -180,7 +177,7 @@ impl Compiler<'_> {
     }
 
     /// Compiles an expression into the current scope.
-    pub(crate) fn expr(&mut self, expr: Expr, at: Pos) -> Result<ExprPlan, Fault> {
+    pub(crate) fn expr(&mut self, expr: Expr) -> Result<ExprPlan, Fault> {
         Ok(match expr {
             Expr::Path(path) => self.path(&path),
             Expr::Text(text) => ExprPlan::Text(text),
@@ -188,7 +185,7 @@ impl Compiler<'_> {
             Expr::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => ExprPlan::Int(number as i64),
             Expr::Number(number) => ExprPlan::Float(number),
             Expr::First(parts) => {
-                ExprPlan::First(parts.into_iter().map(|part| self.expr(part, at)).collect::<Result<_, _>>()?)
+                ExprPlan::First(parts.into_iter().map(|part| self.expr(part)).collect::<Result<_, _>>()?)
             }
             Expr::Call { name, pos, input, args } => return self.call(&name, pos, input, args),
         })
@@ -204,7 +201,7 @@ impl Compiler<'_> {
         match name {
             "concat" => {
                 let parts = input.map(|input| *input).into_iter().chain(args);
-                return Ok(ExprPlan::Concat(parts.map(|part| self.expr(part, pos)).collect::<Result<_, _>>()?));
+                return Ok(ExprPlan::Concat(parts.map(|part| self.expr(part)).collect::<Result<_, _>>()?));
             }
             "lookup" => return self.lookup(pos, input, &args),
             _ => {}
@@ -237,7 +234,7 @@ impl Compiler<'_> {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let input = match input {
-            Some(input) => Some(Box::new(self.expr(input, pos)?)),
+            Some(input) => Some(Box::new(self.expr(input)?)),
             None => None,
         };
         Ok(ExprPlan::Call { body, input, args: literals })
@@ -258,11 +255,11 @@ impl Compiler<'_> {
             return Err(Fault::new(pos, format!("table {table} has no column {column:?}"))
                 .help(format!("its columns are {}", found.columns.join(", "))));
         };
-        Ok(ExprPlan::Lookup { input: Box::new(self.expr(*input, pos)?), table: Arc::clone(found), column: index })
+        Ok(ExprPlan::Lookup { input: Box::new(self.expr(*input)?), table: Arc::clone(found), column: index })
     }
 
-    pub(crate) fn cond(&mut self, cond: Cond, pos: Pos) -> CondPlan {
-        let expr = |compiler: &mut Self, expr: Expr| match compiler.expr(expr, pos) {
+    pub(crate) fn cond(&mut self, cond: Cond) -> CondPlan {
+        let expr = |compiler: &mut Self, expr: Expr| match compiler.expr(expr) {
             Ok(plan) => plan,
             Err(fault) => {
                 compiler.fault(fault);
@@ -273,9 +270,9 @@ impl Compiler<'_> {
             Cond::Exists(inner) => CondPlan::Exists(expr(self, inner)),
             Cond::In(inner, words) => CondPlan::In(expr(self, inner), words),
             Cond::Compare(inner, compare, word) => CondPlan::Compare(expr(self, inner), compare, word.to_lowercase()),
-            Cond::Not(inner) => CondPlan::Not(Box::new(self.cond(*inner, pos))),
-            Cond::And(parts) => CondPlan::And(parts.into_iter().map(|part| self.cond(part, pos)).collect()),
-            Cond::Or(parts) => CondPlan::Or(parts.into_iter().map(|part| self.cond(part, pos)).collect()),
+            Cond::Not(inner) => CondPlan::Not(Box::new(self.cond(*inner))),
+            Cond::And(parts) => CondPlan::And(parts.into_iter().map(|part| self.cond(part)).collect()),
+            Cond::Or(parts) => CondPlan::Or(parts.into_iter().map(|part| self.cond(part)).collect()),
         }
     }
 
@@ -283,7 +280,7 @@ impl Compiler<'_> {
     pub(crate) fn json(&mut self, yaml: &Yaml) -> JsonPlan {
         match &yaml.node {
             Node::Scalar { text, .. } if is_expression(text) => {
-                match parse_expr(text, yaml.pos).and_then(|expr| self.expr(expr, yaml.pos)) {
+                match parse_expr(text, yaml.pos).and_then(|expr| self.expr(expr)) {
                     Ok(expr) => JsonPlan::Expr(expr),
                     Err(fault) => {
                         self.fault(fault);

@@ -33,7 +33,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     }),
     function!("arm_provider", 0..=0, "provider namespace of an operation or a resource id", |cx, value, _| {
         with_id(cx, value, |id| match id.starts_with('/') {
-            true => providers(id).last().map(|(at, _)| id.get(*at..).unwrap_or_default()).and_then(|rest| rest.split('/').next()),
+            true => providers(id)
+                .last()
+                .map(|(at, _)| id.get(*at..).unwrap_or_default())
+                .and_then(|rest| rest.split('/').next()),
             false => id.split('/').next().filter(|word| word.contains('.')),
         })
     }),
@@ -47,7 +50,11 @@ fn with_id<'b>(cx: &Context<'_, 'b>, value: Val<'b>, part: impl FnOnce(&'b str) 
 }
 
 fn lower<'b>(cx: &Context<'_, 'b>, text: &'b str) -> &'b str {
-    if text.bytes().any(|byte| byte.is_ascii_uppercase()) { cx.arena.alloc_str(&text.to_ascii_lowercase()) } else { text }
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        cx.arena.alloc_str(&text.to_ascii_lowercase())
+    } else {
+        text
+    }
 }
 
 /// The segment after the one named `name`.

@@ -1,0 +1,126 @@
+//! `tributary map`: event bodies to OCSF on standard output.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bumpalo::Bump;
+use serde_json::json;
+use tributary_batch::BatchId;
+use tributary_mapping::{Mapper, Options, Origin, Outcome, Reason, Scratch};
+use tributary_ocsf::{Version, write_object};
+
+use crate::failure::{Failure, SOME_QUARANTINED};
+use crate::{input, mappings};
+
+/// Flags of `map`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Files or folders; standard input when none is given
+    files: Vec<PathBuf>,
+    /// OCSF version of the events
+    #[arg(long, default_value_t = Version::V1_3_0, env = "OCSF_VERSION")]
+    ocsf_version: Version,
+    /// Use the mapping files of this folder instead of the shipped ones
+    #[arg(long, value_name = "DIR")]
+    mappings: Option<PathBuf>,
+    /// Write refused records, raw and redacted, to this file as NDJSON
+    #[arg(long, value_name = "FILE")]
+    quarantine: Option<PathBuf>,
+    /// Put the whole source record into `raw_data`
+    #[arg(long)]
+    raw_data: bool,
+    /// Print the counts as JSON on standard error
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Default)]
+struct Counts {
+    mapped: BTreeMap<String, u64>,
+    refused: BTreeMap<Reason, u64>,
+    redactions: u64,
+}
+
+/// Runs the command: 0 when every record is mapped, 3 when some are refused.
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let set = mappings::compile(&mappings::read(args.mappings.as_deref())?, args.ocsf_version)?;
+    let mapper = Mapper::new(&set, Options { raw_data: args.raw_data });
+    let mut quarantine = match &args.quarantine {
+        Some(path) => Some(BufWriter::new(File::create(path).map_err(|error| Failure::file("create", path, &error))?)),
+        None => None,
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut counts = Counts::default();
+    let paths = input::read(&args.files)?;
+    if args.files.is_empty() {
+        map(&mapper, &input::standard()?, &mut out, quarantine.as_mut(), &mut counts)?;
+    }
+    for path in paths {
+        map(&mapper, &input::open(&path)?, &mut out, quarantine.as_mut(), &mut counts)?;
+    }
+    out.flush()?;
+    if let Some(mut file) = quarantine {
+        file.flush()?;
+    }
+    report(&counts, args.json);
+    Ok(if counts.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_QUARANTINED) })
+}
+
+fn map(
+    mapper: &Mapper<'_>,
+    input: &input::Input,
+    out: &mut impl Write,
+    mut quarantine: Option<&mut BufWriter<File>>,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
+    let schema = mapper.set().schema();
+    // The same content always gives the same ids (protocol rule 10).
+    let uid = BatchId::for_content(&input.bytes);
+    let origin = Origin { uid: uid.as_str(), enqueued_time: input.enqueued_time };
+    let Ok(body) = std::str::from_utf8(&input.bytes) else {
+        *counts.refused.entry(Reason::NotJson).or_default() += 1;
+        return Ok(());
+    };
+    let arena = Bump::new();
+    let (mut scratch, mut outcomes) = (Scratch::default(), Vec::new());
+    mapper.map_body(body, origin, &arena, &mut scratch, &mut outcomes);
+    counts.redactions += scratch.redactions;
+    let mut line = String::new();
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Mapped(mapped) => {
+                *counts.mapped.entry(mapped.kind.to_owned()).or_default() += 1;
+                line.clear();
+                write_object(schema, &mapped.event, &mut line);
+                line.push('\n');
+                out.write_all(line.as_bytes())?;
+            }
+            Outcome::Refused(refused) => {
+                *counts.refused.entry(refused.reason).or_default() += 1;
+                if let Some(file) = quarantine.as_deref_mut() {
+                    let entry = json!({"reason": refused.reason.as_str(), "detail": refused.detail, "kind": refused.kind,
+                        "position": {"source": input.name, "index": refused.index}, "mappings": mapper.set().digest(),
+                        "raw": refused.raw});
+                    writeln!(file, "{entry}")?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn report(counts: &Counts, as_json: bool) {
+    let refused: BTreeMap<&str, u64> = counts.refused.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
+    if as_json {
+        eprintln!("{}", json!({"mapped": counts.mapped, "quarantined": refused, "redactions": counts.redactions}));
+        return;
+    }
+    let total: u64 = counts.mapped.values().sum();
+    let quarantined: u64 = refused.values().sum();
+    let reasons: Vec<String> = refused.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    eprintln!("mapped {total}, quarantined {quarantined}{why}");
+}

@@ -1,0 +1,33 @@
+//! The mapping set that a command uses: the shipped one, or files from a folder.
+
+use std::path::Path;
+
+use tributary_azure_mappings::{functions, sources};
+use tributary_mapping::{MappingSet, Sources};
+use tributary_ocsf::Version;
+
+use crate::failure::Failure;
+
+/// The files of a folder, or the shipped ones.
+pub(crate) fn read(folder: Option<&Path>) -> Result<Sources, Failure> {
+    let Some(folder) = folder else { return Ok(sources()) };
+    let mut files = Vec::new();
+    for path in crate::input::read(&[folder.to_owned()])? {
+        files.push(path);
+    }
+    let mut sources = Sources::new();
+    for path in files {
+        let text = std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?;
+        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+        sources.insert(name, text);
+    }
+    Ok(sources)
+}
+
+/// Compiles the files for a version.
+pub(crate) fn compile(sources: &Sources, version: Version) -> Result<MappingSet, Failure> {
+    MappingSet::compile(sources, functions(), version).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Failure::Check(format!("the mapping files do not pass their check for ocsf {version}\n{}", lines.join("\n")))
+    })
+}
