@@ -4,6 +4,7 @@ mod command;
 mod failure;
 mod input;
 mod mappings;
+mod schemas;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ struct Args {
 enum Command {
     /// Map event bodies from files or standard input; results as NDJSON on standard output
     Map(command::map::Args),
+    /// Map event bodies into Parquet objects in the Security Lake layout
+    Lake(command::lake::Args),
     /// Check, test, list and explain the mapping files
     Mappings(command::mappings::Args),
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.command {
         Command::Map(args) => command::map::run(&args),
+        Command::Lake(args) => command::lake::run(&args),
         Command::Mappings(args) => command::mappings::run(&args),
     };
     match result {

@@ -39,6 +39,15 @@ enum Action {
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
     },
+    /// Write the Arrow schema of each class and version, additive only
+    Schema {
+        /// Folder of the committed schemas
+        #[arg(long, value_name = "DIR", default_value = "schemas")]
+        out: PathBuf,
+        /// Change nothing; fail when something would change
+        #[arg(long)]
+        check: bool,
+    },
     /// Show every attribute of a kind with its origin
     Explain {
         /// The kind
@@ -73,6 +82,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
                 list(&set, *json);
             }
             Ok(ExitCode::SUCCESS)
+        }
+        Action::Schema { out, check } => {
+            let mut stale = 0;
+            for version in Version::ALL {
+                stale += crate::schemas::write(&compile(version)?, out, *check)?;
+            }
+            Ok(if *check && stale > 0 { ExitCode::from(CHECK_FAILED) } else { ExitCode::SUCCESS })
         }
         Action::Explain { kind, ocsf_version } => {
             let set = compile(*ocsf_version)?;

@@ -1,4 +1,5 @@
 //! The commands, one file each.
 
+pub(crate) mod lake;
 pub(crate) mod map;
 pub(crate) mod mappings;

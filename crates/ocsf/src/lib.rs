@@ -11,6 +11,7 @@
 
 mod accept;
 pub mod columns;
+mod embedded;
 mod load;
 mod schema;
 mod tree;
@@ -20,4 +21,4 @@ pub use schema::{
     Attr, AttrIx, BaseType, Constraint, EnumId, EnumTable, EnumValue, Requirement, Schema, Shape, ShapeId, ShapeKind,
     TypeDef, TypeId, Version,
 };
-pub use tree::{Object, Value, civil_from_days, write_object, write_rfc3339};
+pub use tree::{Object, Value, civil_from_days, write_object, write_rfc3339, write_value};

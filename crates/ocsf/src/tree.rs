@@ -71,7 +71,8 @@ pub fn write_object(schema: &Schema, object: &Object<'_>, out: &mut String) {
     out.push('}');
 }
 
-fn write_value(schema: &Schema, value: &Value<'_>, out: &mut String) {
+/// Appends a value as JSON.
+pub fn write_value(schema: &Schema, value: &Value<'_>, out: &mut String) {
     use std::fmt::Write as _;
     match value {
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
