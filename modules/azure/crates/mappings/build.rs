@@ -1,0 +1,4 @@
+//! The mapping files are embedded as a folder, which cargo does not watch by itself.
+fn main() {
+    println!("cargo::rerun-if-changed=../../mappings");
+}
