@@ -14,6 +14,11 @@ demo:
 	cargo build --release -p tributary-cli --bin tributary
 	"$(CARGO_TARGET_DIR)/release/tributary" mappings check
 	"$(CARGO_TARGET_DIR)/release/tributary" mappings test
+	@echo "== the cases' events as Parquet in the Security Lake layout"
+	rm -rf out/lake
+	find modules/azure/mappings -name '*.json' -path '*.cases/*' ! -name '*.expected.json' -print0 \
+	  | xargs -0 "$(CARGO_TARGET_DIR)/release/tributary" lake --out out/lake
+	find out/lake -name '*.parquet'
 
 ## Every test, foreign peers included.
 test: peers
