@@ -27,7 +27,7 @@ enum Action {
     /// Run the golden cases
     Test {
         /// Write what comes out into the expected files of --dir; read them before you keep them
-        #[arg(long, requires = "dir")]
+        #[arg(long)]
         update: bool,
     },
     /// List the kinds with their classes
@@ -72,6 +72,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         Action::Test { update } => {
             let sets = Version::ALL.into_iter().map(compile).collect::<Result<Vec<_>, _>>()?;
+            if *update && args.dir.is_none() {
+                return Err(Failure::Usage("--update writes files: name their folder with --dir".to_owned()));
+            }
             test(&sets.iter().collect::<Vec<_>>(), &Case::all(&sources), args.dir.as_ref().filter(|_| *update))
         }
         Action::List { json, markdown } => {
@@ -138,6 +141,7 @@ fn test(sets: &[&MappingSet], cases: &[Case], update: Option<&PathBuf>) -> Resul
             let text = serde_json::to_string_pretty(&report.actual).unwrap_or_default();
             std::fs::write(&path, text + "\n").map_err(|error| Failure::file("write", &path, &error))?;
             println!("wrote {}", path.display());
+            continue;
         } else {
             for difference in &report.differences {
                 println!("{}: {difference}", case.path);
