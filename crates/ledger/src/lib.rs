@@ -1,1 +1,57 @@
-//! Lease, plan, commit: the Ledger trait and its backends.
+//! Lease, plan, commit: where each partition stands, so that a crash at any instant loses and doubles nothing.
+//!
+//! One item a partition holds its lease (owner and epoch), its position, and the *plan*: the exact range that is being
+//! sent. [`Ledger`] is what a backend must do, two reads and two conditional writes; the protocol's rules live above it in
+//! [`Lease`], once for all backends. [`conformance`] is the suite that every backend passes.
+//!
+//! The order plan, send, commit is a matter of types: [`Lease::commit`] takes a [`Sent`], and only [`Planned::send`] makes
+//! one, after the queue has taken the message.
+//!
+//! ```compile_fail
+//! # async fn wrong(mut lease: tributary_ledger::Lease, planned: tributary_ledger::Planned) {
+//! lease.commit(planned, None, 0).await; // a plan is no proof that its batch was sent
+//! # }
+//! ```
+
+pub mod conformance;
+mod item;
+mod lease;
+mod memory;
+mod sqlite;
+
+pub use item::{Expected, Item, LeaseRequest, PartitionKey, Plan, Policy};
+pub use lease::{Lease, Outbox, OutboxError, Planned, ProtocolError, Sent};
+pub use memory::MemoryLedger;
+pub use sqlite::SqliteLedger;
+
+use async_trait::async_trait;
+
+/// A backend failed. Nothing is known of whether the operation took place.
+#[derive(Debug, thiserror::Error)]
+#[error("ledger {operation} of {key}: {detail}")]
+pub struct LedgerError {
+    /// What was attempted.
+    pub operation: &'static str,
+    /// Which item.
+    pub key: String,
+    /// What went wrong.
+    pub detail: String,
+}
+
+/// Where partitions stand. Times are milliseconds since 1970-01-01T00:00:00Z and come from the caller.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// The item, if there is one. An expired but visible item is valid.
+    async fn read(&self, key: &PartitionKey) -> Result<Option<Item>, LedgerError>;
+
+    /// Takes the lease in one conditional write: epoch = max(stored + 1, now), the owner, the expiry, a fresh time to
+    /// live. Everything else stays as it is; without an item one is made. Returns the item as it is now, or `None` when
+    /// the policy leaves a running lease to its owner.
+    async fn lease(&self, key: &PartitionKey, request: &LeaseRequest) -> Result<Option<Item>, LedgerError>;
+
+    /// Replaces the item if owner, epoch, position and plan are still as expected. Returns whether it did.
+    async fn write(&self, key: &PartitionKey, expected: &Expected, item: &Item) -> Result<bool, LedgerError>;
+
+    /// Every item whose key starts with `prefix`, by key.
+    async fn list(&self, prefix: &str) -> Result<Vec<(String, Item)>, LedgerError>;
+}
