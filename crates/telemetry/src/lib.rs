@@ -1,1 +1,18 @@
-//! Metric and log names as types, JSON logs.
+//! What Tributary says of itself: metrics and logs, each name a type.
+//!
+//! - [`Metric`] is the closed list of metrics, with unit, label and meaning; dashboards, alarms and documentation are made
+//!   from it.
+//! - [`Metrics`] counts in memory; [`Metrics::snapshot`] is what a summary prints, [`Snapshot::emf`] what CloudWatch reads
+//!   from a log line (embedded metric format).
+//! - [`logging`] sets up structured logs.
+//!
+//! Levels: INFO, one line a batch or a run. WARN, something went wrong and **nothing was lost**. ERROR, an event was lost or a
+//! person must act. No level carries an event's content, a secret or personal data.
+
+mod emf;
+pub mod logging;
+mod metric;
+mod metrics;
+
+pub use metric::{Metric, Unit};
+pub use metrics::{Metrics, Sample, Snapshot};
