@@ -1,19 +1,29 @@
 //! `tributary lake`: event bodies to Parquet in the Security Lake layout.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use bumpalo::Bump;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tributary_batch::BatchId;
-use tributary_lake::{Row, Stamp, encode, group, location, object_key, source_name, write_parquet};
+use tributary_lake::{
+    Durability, LakeWriter, Layout, LocalStore, OutcomeBuilder, Publisher, QuarantineEntry, Row, quarantine_object,
+    received_at,
+};
 use tributary_mapping::{Mapper, Options, Origin, Outcome, Scratch};
-use tributary_ocsf::columns::Columns;
-use tributary_ocsf::{ShapeId, Version};
+use tributary_ocsf::Version;
 
 use crate::failure::{Failure, SOME_QUARANTINED};
+use crate::input::Input;
 use crate::{input, mappings};
+
+/// What the names of the lake's sources begin with.
+const SOURCE_PREFIX: &str = "azure-";
+/// The module in quarantine's path.
+const MODULE: &str = "azure";
 
 /// Flags of `lake`.
 #[derive(Debug, clap::Args)]
@@ -40,57 +50,94 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// What all files came to.
 #[derive(Default)]
 struct Summary {
     mapped: u64,
     quarantined: BTreeMap<&'static str, u64>,
     objects: u64,
+    existing: u64,
     bytes: u64,
     overflowed: u64,
+    outside_window: u64,
 }
 
 /// Runs the command: 0 when every record is in the lake, 3 when some are in quarantine.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    if !is_region(&args.region) {
-        return Err(Failure::Usage(format!("{:?} is no region: expected a name such as eu-west-1", args.region)));
-    }
+    let layout = Layout::from_prefix(&args.region, SOURCE_PREFIX, args.ocsf_version);
+    let layout = layout.map_err(|error| Failure::Usage(error.to_string()))?;
     let set = mappings::compile(&mappings::read(args.mappings.as_deref())?, args.ocsf_version)?;
     let mapper = Mapper::new(&set, Options { raw_data: args.raw_data });
+    let writer = LakeWriter::new(set.schema(), layout, set.digest());
+    // Another run makes it all again from the same files: no need to wait for the disk.
+    let store = LocalStore::open(&args.out, Durability::Cached);
+    let store = Arc::new(store.map_err(|error| Failure::file("open", &args.out, &error))?);
+    let publisher = Publisher::new(Arc::clone(&store) as _, store);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| Failure::Backend(format!("cannot start the runtime: {error}")))?;
     let mut summary = Summary::default();
+    let mut one = |input: &Input| -> Result<(), Failure> {
+        let outcome = convert(&mapper, &writer, input, &mut summary)?;
+        let published = runtime.block_on(publisher.publish(&outcome));
+        let published = published.map_err(|error| Failure::Backend(error.to_string()))?;
+        summary.objects += published.objects;
+        summary.existing += published.existing;
+        summary.bytes += published.bytes;
+        Ok(())
+    };
     if args.files.is_empty() {
-        file(args, &mapper, &input::standard()?, &mut summary)?;
+        one(&input::standard()?)?;
     }
-    for path in input::read(&args.files)? {
-        file(args, &mapper, &input::open(&path)?, &mut summary)?;
+    let paths = input::read(&args.files)?;
+    let bar = progress(paths.len());
+    for path in &paths {
+        one(&input::open(path)?)?;
+        bar.inc(1);
     }
+    bar.finish_and_clear();
+    report(args, &summary);
+    Ok(if summary.quarantined.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_QUARANTINED) })
+}
+
+/// A bar on a terminal, nothing in a pipe.
+fn progress(files: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} files  {elapsed}");
+    let bar = ProgressBar::new(files as u64);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn report(args: &Args, summary: &Summary) {
     if args.json {
         println!(
             "{}",
             json!({"mapped": summary.mapped, "quarantined": summary.quarantined, "objects": summary.objects,
-                "bytes": summary.bytes, "overflowed": summary.overflowed})
+                "existing": summary.existing, "bytes": summary.bytes, "overflowed": summary.overflowed,
+                "outsideWindow": summary.outside_window})
         );
-    } else {
-        let quarantined: u64 = summary.quarantined.values().sum();
-        println!(
-            "mapped {}, quarantined {quarantined}, objects {} ({} bytes) in {}",
-            summary.mapped,
-            summary.objects,
-            summary.bytes,
-            args.out.display()
-        );
-        for (reason, count) in &summary.quarantined {
-            println!("  {reason} {count}");
-        }
+        return;
     }
-    Ok(if summary.quarantined.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_QUARANTINED) })
-}
-
-fn is_region(region: &str) -> bool {
-    !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    let quarantined: u64 = summary.quarantined.values().sum();
+    let Summary { mapped, objects, existing, bytes, .. } = summary;
+    let there = if *existing == 0 { String::new() } else { format!(", {existing} were there already") };
+    println!(
+        "mapped {mapped}, quarantined {quarantined}, objects {objects} ({bytes} bytes){there} in {}",
+        args.out.display()
+    );
+    for (reason, count) in &summary.quarantined {
+        println!("  {reason} {count}");
+    }
 }
 
 /// One input file is one batch, named by its content: running twice writes nothing twice.
-fn file(args: &Args, mapper: &Mapper<'_>, input: &input::Input, summary: &mut Summary) -> Result<(), Failure> {
+fn convert(
+    mapper: &Mapper<'_>,
+    writer: &LakeWriter,
+    input: &Input,
+    summary: &mut Summary,
+) -> Result<tributary_lake::Outcome, Failure> {
     let batch = BatchId::for_content(&input.bytes);
     let enqueued = input.enqueued_time.unwrap_or_default();
     let origin = Origin { uid: batch.as_str(), enqueued_time: input.enqueued_time };
@@ -98,71 +145,35 @@ fn file(args: &Args, mapper: &Mapper<'_>, input: &input::Input, summary: &mut Su
     let (mut scratch, mut outcomes) = (Scratch::default(), Vec::new());
     let text = String::from_utf8_lossy(&input.bytes);
     mapper.map_body(&text, origin, &arena, &mut scratch, &mut outcomes);
-    let mut rows = Vec::new();
-    let mut refused = Vec::new();
+    let (mut rows, mut refused) = (Vec::new(), Vec::new());
     for outcome in &outcomes {
         match outcome {
-            Outcome::Mapped(mapped) => {
-                summary.mapped += 1;
-                rows.push(Row {
-                    event: &mapped.event,
-                    class: mapped.class,
-                    time: mapped.time,
-                    account: mapped.account,
-                    enqueued,
-                });
-            }
+            Outcome::Mapped(mapped) => rows.push(Row {
+                event: &mapped.event,
+                class: mapped.class,
+                time: mapped.time,
+                account: mapped.account,
+                enqueued,
+            }),
             Outcome::Refused(refusal) => {
                 *summary.quarantined.entry(refusal.reason.as_str()).or_default() += 1;
-                refused.push(json!({"reason": refusal.reason.as_str(), "detail": refusal.detail, "kind": refusal.kind,
-                    "position": {"source": input.name, "index": refusal.index}, "mappings": mapper.set().digest(),
-                    "raw": refusal.raw}));
+                refused.push(QuarantineEntry {
+                    reason: refusal.reason.as_str().into(),
+                    detail: refusal.detail.as_str().into(),
+                    kind: refusal.kind.map(Into::into),
+                    position: json!({"source": input.name, "record": refusal.index}),
+                    mappings: mapper.set().digest().into(),
+                    received_at: received_at(enqueued).into(),
+                    raw: refusal.raw.into(),
+                });
             }
         }
     }
-    let schema = mapper.set().schema();
-    let stamp = Stamp { ocsf_version: schema.version.as_str(), mappings: mapper.set().digest() };
-    let mut columns: HashMap<ShapeId, Columns> = HashMap::new();
-    for group in group(&rows) {
-        let class = group.key.class;
-        let Some(shape) = schema.shape(class) else { continue };
-        let Some(source) = source_name("azure-", shape.uid.unwrap_or_default().into()) else {
-            return Err(Failure::Usage(format!("no source is named for class {}", shape.name)));
-        };
-        if let std::collections::hash_map::Entry::Vacant(slot) = columns.entry(class) {
-            let found = Columns::embedded(schema, shape.name).ok_or_else(|| {
-                Failure::Usage(format!(
-                    "schemas/{}/{}.txt is missing: run `tributary mappings schema`",
-                    schema.version, shape.name
-                ))
-            })?;
-            slot.insert(found.map_err(|error| Failure::Check(error.to_string()))?);
-        }
-        let Some(columns) = columns.get(&class) else { continue };
-        let failed = |error: &dyn std::fmt::Display| Failure::Backend(format!("cannot encode {}: {error}", shape.name));
-        let encoded = encode(schema, columns, &group.events).map_err(|error| failed(&error))?;
-        let bytes = write_parquet(&encoded.batch, stamp).map_err(|error| failed(&error))?;
-        let place = location(&source, stamp.ocsf_version);
-        let key = object_key(&place, &args.region, &group.key.account, group.key.day, &batch);
-        summary.objects += 1;
-        summary.bytes += bytes.len() as u64;
-        summary.overflowed += encoded.overflowed;
-        write(&args.out.join(key), &bytes)?;
-    }
-    if !refused.is_empty() {
-        let lines: String = refused.iter().map(|entry| format!("{entry}\n")).collect();
-        write(&args.out.join(format!("quarantine/azure/{batch}.ndjson")), lines.as_bytes())?;
-    }
-    Ok(())
-}
-
-/// Writes beside the target and renames, so that a reader never sees half an object.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let fail = |error| Failure::file("write", path, &error);
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(fail)?;
-    }
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, bytes).map_err(fail)?;
-    std::fs::rename(&partial, path).map_err(fail)
+    let failed = |error: &dyn std::fmt::Display| Failure::Backend(format!("{}: {error}", input.name));
+    let made = writer.objects(&batch, &rows).map_err(|error| failed(&error))?;
+    let quarantine = quarantine_object(MODULE, enqueued, &batch, &refused).map_err(|error| failed(&error))?;
+    summary.mapped += made.rows();
+    summary.overflowed += made.overflowed;
+    summary.outside_window += made.outside_window;
+    Ok(OutcomeBuilder::new(batch, mapper.set().digest(), 1).lake(&made).quarantine(quarantine.as_ref()).build())
 }

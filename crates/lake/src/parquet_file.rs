@@ -11,6 +11,8 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use tributary_ocsf::Version;
+use tributary_ocsf::columns::InvalidColumns;
 
 /// Uncompressed bytes at which a page ends. A page overshoots by up to one row's values, which mapping bounds at 448
 /// KiB a column, so no page reaches 1 MB.
@@ -29,7 +31,30 @@ pub struct Stamp<'s> {
 
 /// Why an object could not be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LakeError {
+    /// A row says it is of a class that the tables do not have: a fault of the program.
+    #[error("there is no ocsf class with index {0}: the row and the writer are of different ocsf versions")]
+    NoClass(u16),
+    /// The layout has no place for a class.
+    #[error("no source is configured for class {class} ({class_uid}): register one and add its location")]
+    NoSource {
+        /// The class.
+        class: &'static str,
+        /// Its number.
+        class_uid: i32,
+    },
+    /// The columns of a class are not fixed.
+    #[error("schemas/{version}/{class}.txt is missing: run `tributary mappings schema` and commit the file")]
+    NoSchema {
+        /// The OCSF version.
+        version: Version,
+        /// The class.
+        class: &'static str,
+    },
+    /// The committed columns of a class do not fit the tables.
+    #[error("the committed schema does not fit the ocsf tables: {0}")]
+    InvalidSchema(#[from] InvalidColumns),
     /// Arrow refused the columns.
     #[error("cannot build the columns: {0}")]
     Columns(#[from] arrow_schema::ArrowError),

@@ -1,0 +1,72 @@
+//! A staged outcome's groups to lake and quarantine.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use object_store::{ObjectStore, PutPayload};
+
+use crate::outcome::{Destination, GroupEntry, Outcome};
+use crate::store::{self, StoreError};
+
+/// Puts at a time: a batch has a handful of groups, a hostile one 257.
+const CONCURRENT_PUTS: usize = 8;
+
+/// What publishing came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Objects written now.
+    pub objects: u64,
+    /// Objects that an earlier attempt had written.
+    pub existing: u64,
+    /// Bytes written now.
+    pub bytes: u64,
+}
+
+/// Publishes outcomes. Both stores may be the same.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    lake: Arc<dyn ObjectStore>,
+    quarantine: Arc<dyn ObjectStore>,
+}
+
+impl Publisher {
+    /// A publisher into two stores, at their roots.
+    pub fn new(lake: Arc<dyn ObjectStore>, quarantine: Arc<dyn ObjectStore>) -> Self {
+        Self { lake, quarantine }
+    }
+
+    /// Writes every group that is not there yet. An object that exists is this batch's own, from an earlier attempt, and
+    /// done: the name holds the batch's id, and all attempts publish the one staged outcome. So this may be interrupted
+    /// anywhere and called again.
+    ///
+    /// Never call it with an outcome that was not staged first, unless nobody else can be at work on the batch.
+    ///
+    /// # Errors
+    /// When a store fails or denies. Some of the groups may be written by then.
+    pub async fn publish(&self, outcome: &Outcome) -> Result<Published, StoreError> {
+        let put = |group: &GroupEntry| self.put(group.clone(), outcome);
+        let puts: Vec<_> = outcome.manifest().groups.iter().map(put).collect();
+        let results = stream::iter(puts).buffer_unordered(CONCURRENT_PUTS);
+        let add = |sum: Published, one: Published| async move {
+            Ok(Published {
+                objects: sum.objects + one.objects,
+                existing: sum.existing + one.existing,
+                bytes: sum.bytes + one.bytes,
+            })
+        };
+        results.try_fold(Published::default(), add).await
+    }
+
+    async fn put(&self, group: GroupEntry, outcome: &Outcome) -> Result<Published, StoreError> {
+        let store = match group.destination {
+            Destination::Lake => &self.lake,
+            Destination::Quarantine => &self.quarantine,
+        };
+        let payload = PutPayload::from_bytes(outcome.group_bytes(&group));
+        let new = store::create(&**store, "publish", &group.key, payload).await?;
+        Ok(match new {
+            true => Published { objects: 1, existing: 0, bytes: group.length },
+            false => Published { objects: 0, existing: 1, bytes: 0 },
+        })
+    }
+}
