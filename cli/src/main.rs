@@ -3,6 +3,7 @@
 mod command;
 mod failure;
 mod input;
+mod inspect;
 mod mappings;
 mod schemas;
 
@@ -31,6 +32,8 @@ enum Command {
     Map(command::map::Args),
     /// Map event bodies into Parquet objects in the Security Lake layout
     Lake(command::lake::Args),
+    /// Show lake objects as a table: classes, days, rows, first rows
+    Inspect(command::inspect::Args),
     /// Check, test, list and explain the mapping files
     Mappings(command::mappings::Args),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let result = match args.command {
         Command::Map(args) => command::map::run(&args),
         Command::Lake(args) => command::lake::run(&args),
+        Command::Inspect(args) => command::inspect::run(&args),
         Command::Mappings(args) => command::mappings::run(&args),
     };
     match result {

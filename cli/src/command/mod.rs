@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod inspect;
 pub(crate) mod lake;
 pub(crate) mod map;
 pub(crate) mod mappings;
