@@ -32,7 +32,7 @@ enum Command {
     Map(command::map::Args),
     /// Map event bodies into Parquet objects in the Security Lake layout
     Lake(command::lake::Args),
-    /// Show lake objects as a table: classes, days, rows, first rows
+    /// Show lake objects as a table: classes, days, rows, first rows; quarantine by reason
     Inspect(command::inspect::Args),
     /// Check, test, list and explain the mapping files
     Mappings(command::mappings::Args),

@@ -131,6 +131,33 @@ fn inspect_shows_chosen_columns_of_one_object() {
 }
 
 #[test]
+fn inspect_shows_quarantine_by_reason() {
+    let folder = TempDir::new().unwrap();
+    let (lake, events) = (folder.path().join("lake"), folder.path().join("events"));
+    std::fs::write(
+        &events,
+        "{\"records\":[{\"category\":\"Nothing\"},{\"metricName\":\"m\",\"timeGrain\":\"PT1M\"},7]}",
+    )
+    .unwrap();
+    let output = run(&["lake", events.to_str().unwrap(), "--out", lake.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let text = stdout(&run(&["inspect", lake.to_str().unwrap()]));
+    for word in ["unknown-kind", "not-a-log", "no mapping for category \"Nothing\""] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+    let json: Value = serde_json::from_slice(&run(&["inspect", "--json", lake.to_str().unwrap()]).stdout).unwrap();
+    assert_eq!(json["quarantine"][0]["records"], 3);
+    assert_eq!(json["quarantine"][0]["refusals"][0]["reason"], "not-a-log");
+    assert_eq!(json["quarantine"][0]["refusals"][0]["records"], 2);
+
+    let broken = folder.path().join("x.ndjson.zst");
+    std::fs::write(&broken, "not zstd").unwrap();
+    let output = run(&["inspect", broken.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(stderr(&output).contains("x.ndjson.zst"), "{}", stderr(&output));
+}
+
+#[test]
 fn inspect_tells_what_is_no_lake() {
     let folder = TempDir::new().unwrap();
     let text = folder.path().join("x.json");

@@ -13,7 +13,7 @@ use tributary_ocsf::write_rfc3339;
 
 use crate::failure::Failure;
 use crate::input;
-use crate::inspect::{Columns, LakeFile, cell, pick};
+use crate::inspect::{Columns, LakeFile, QuarantineFile, Refusals, cell, pick};
 
 /// What is shown of a row when nobody says which columns; the first of these that the rows have.
 const USUAL: &[&str] = &[
@@ -41,6 +41,7 @@ const EXAMPLES: &str = "\
 Examples:
   tributary inspect out/lake
   tributary inspect out/lake --columns time_dt,finding_info.title,resources.uid --rows 20
+  tributary inspect out/lake/quarantine
   tributary inspect out/lake/ext/azure-detection/1.3.0 --json | jq '.objects[].rows'
 
 Objects of one class, version, account and day are one line of the table; --json lists each object. Memory stays bounded \
@@ -68,7 +69,7 @@ pub(crate) struct Args {
 #[derive(Default)]
 struct Found {
     objects: Vec<LakeFile>,
-    quarantine: Vec<PathBuf>,
+    quarantine: Vec<QuarantineFile>,
     /// Files that are neither.
     others: u64,
     /// Files that should be readable and are not.
@@ -109,7 +110,10 @@ fn find(paths: &[PathBuf]) -> Result<Found, Failure> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let named = paths.contains(&path);
         if name.ends_with(".ndjson.zst") {
-            found.quarantine.push(path);
+            match QuarantineFile::open(&path) {
+                Ok(object) => found.quarantine.push(object),
+                Err(failure) => found.failures.push(failure),
+            }
         } else if named || name.ends_with(".parquet") {
             match LakeFile::open(&path) {
                 Ok(object) => found.objects.push(object),
@@ -213,6 +217,9 @@ fn tables(args: &Args, found: &Found, classes: &BTreeMap<String, Vec<Value>>) ->
         let plural = if rows.len() == 1 { "row" } else { "rows" };
         text += &format!("\n{}, first {} {plural}\n{}\n", cell(&json!(class)), rows.len(), row_table(args, rows));
     }
+    if !found.quarantine.is_empty() {
+        text += &format!("\nquarantine\n{}\n", quarantine_table(&found.quarantine));
+    }
     if found.others > 0 {
         text += &format!("\n{} other files are no lake objects and were passed over\n", found.others);
     }
@@ -229,6 +236,26 @@ fn row_table(args: &Args, rows: &[Value]) -> Table {
     let mut table = table(&columns);
     for row in rows {
         table.add_row(columns.iter().map(|path| cell(&pick(row, path))).collect::<Vec<_>>());
+    }
+    table
+}
+
+fn quarantine_table(objects: &[QuarantineFile]) -> Table {
+    let mut lines: BTreeMap<&(String, String), (u64, Refusals)> = BTreeMap::new();
+    for object in objects {
+        for (key, refusals) in &object.refusals {
+            let (count, line) = lines.entry(key).or_default();
+            *count += 1;
+            line.add(refusals.records, refusals.received.clone(), &refusals.detail);
+        }
+    }
+    let mut table = table(&["reason", "kind", "records", "objects", "first received", "last received", "such as"]);
+    let text = |text: &str| cell(&json!(text));
+    for ((reason, kind), (count, line)) in lines {
+        let (first, last) = line.received.unwrap_or_default();
+        let numbers = [line.records.to_string(), count.to_string()];
+        let texts = [text(&first), text(&last), text(&line.detail)];
+        table.add_row([vec![text(reason), text(kind)], numbers.to_vec(), texts.to_vec()].concat());
     }
     table
 }
@@ -253,5 +280,6 @@ fn document(args: &Args, found: &Found, classes: &BTreeMap<String, Vec<Value>>) 
         .filter(|(_, rows)| !rows.is_empty())
         .map(|(class, rows)| json!({"class": class, "rows": rows.iter().map(shown).collect::<Vec<_>>()}))
         .collect();
-    format!("{}\n", json!({"objects": objects, "rows": rows}))
+    let quarantine: Vec<Value> = found.quarantine.iter().map(QuarantineFile::json).collect();
+    format!("{}\n", json!({"objects": objects, "rows": rows, "quarantine": quarantine}))
 }
