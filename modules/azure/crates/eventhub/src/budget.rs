@@ -10,7 +10,7 @@
 //!    at most each): a reader's session takes [`Share::window`] frames and its link queues as many, and when both are
 //!    full the peer must stop, whatever credit it has. The other sessions of the connection go on. The window is cut so
 //!    that all partitions together stay within the budget, as long as it has at least [`LEAST_SHARE`] bytes a partition
-//!    (below, the least window of 16 frames counts, and one event in assembly).
+//!    (below, the least window of 20 frames counts twice, and one event in assembly).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,10 +20,13 @@ pub(crate) const FRAME_BYTES: usize = 64 * 1024;
 /// What a source holds at most, if nothing else is configured.
 pub const DEFAULT_BUDGET_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes a partition below which the least window, not the budget, is the bound.
-pub const LEAST_SHARE: usize = 4 * 1024 * 1024;
+pub const LEAST_SHARE: usize = 8 * 1024 * 1024;
 /// The largest event of a hub, and what is expected before the first event is seen.
 const LARGEST_EVENT: usize = 1024 * 1024;
-const LEAST_WINDOW: usize = 8;
+/// Holds one event of the largest size.
+const LEAST_WINDOW: usize = 20;
+/// From this window on, a peer that waits for room for a whole event of the largest size always gets it in time.
+const ROOMY_WINDOW: usize = 2 * LARGEST_EVENT / FRAME_BYTES + 2;
 
 /// The budget; clones share it.
 #[derive(Debug, Clone)]
@@ -51,7 +54,7 @@ impl ByteBudget {
         let bytes = self.total / partitions.max(1);
         // A quarter is under way, a quarter queued behind the link, a quarter collected, the rest is for assembly.
         let window = (bytes / 4 / FRAME_BYTES).clamp(LEAST_WINDOW, 2048);
-        Share { window, collected: (bytes / 4).clamp(LEAST_WINDOW * FRAME_BYTES, 4 * LARGEST_EVENT) }
+        Share { window, collected: (bytes / 4).clamp(LARGEST_EVENT, 4 * LARGEST_EVENT) }
     }
 }
 
@@ -62,6 +65,13 @@ pub(crate) struct Share {
     pub(crate) window: usize,
     /// Bytes collected for one `next`.
     pub(crate) collected: usize,
+}
+
+impl Share {
+    /// Whether the window is so small that a peer may wait for a flow that nothing else causes.
+    pub(crate) fn is_tight(self) -> bool {
+        self.window < ROOMY_WINDOW
+    }
 }
 
 /// Bytes taken from the budget; given back on drop.

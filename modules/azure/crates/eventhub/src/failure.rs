@@ -37,11 +37,13 @@ pub(crate) struct Failure {
     pub(crate) detail: String,
     /// A deadline passed: the connection may be dead without knowing it.
     pub(crate) timed_out: bool,
+    /// The hub under this name is another one than before.
+    pub(crate) hub_was_rebuilt: bool,
 }
 
 impl Failure {
     fn new(class: Class, detail: impl Into<String>) -> Self {
-        Self { class, detail: detail.into(), timed_out: false }
+        Self { class, detail: detail.into(), timed_out: false, hub_was_rebuilt: false }
     }
 
     pub(crate) fn transient(detail: impl Into<String>) -> Self {
@@ -59,11 +61,26 @@ impl Failure {
 
     pub(crate) fn timed_out(what: &str, limit: Duration) -> Self {
         let detail = format!("{what} took longer than {limit:?}");
-        Self { class: Class::Transient, detail, timed_out: true }
+        Self { timed_out: true, ..Self::transient(detail) }
+    }
+
+    pub(crate) fn rebuilt() -> Self {
+        let detail = "the hub was deleted and created again while it was read: start a new run";
+        Self { hub_was_rebuilt: true, ..Self::transient(detail) }
     }
 
     pub(crate) fn is_busy(&self) -> bool {
         self.class == Class::Busy
+    }
+
+    pub(crate) fn is_worth_a_retry(&self) -> bool {
+        matches!(self.class, Class::Transient | Class::Busy) && !self.hub_was_rebuilt
+    }
+
+    /// The last failure of several attempts.
+    pub(crate) fn after(mut self, attempts: u32, elapsed: Duration) -> Self {
+        self.detail = format!("{} (gave up after {attempts} attempts in {:.1} s)", self.detail, elapsed.as_secs_f64());
+        self
     }
 
     /// As the pipeline sees it.

@@ -1,0 +1,383 @@
+//! Reading one partition: credit, collecting, and going on after a loss.
+//!
+//! A reader is a small state machine. Attaching, with all its retries, is a task of its own, so a `next` that is
+//! cancelled cancels no half-made link; what was collected stays in the reader until a `next` returns it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fe2o3_amqp::link::RecvError;
+use fe2o3_amqp::link::delivery::DeliveryInfo;
+use fe2o3_amqp_types::messaging::Body as AmqpBody;
+use fe2o3_amqp_types::primitives::Value;
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use tributary_batch::Event;
+use tributary_pipeline::{PartitionReader, PartitionStatus, SourceError, StartPosition};
+
+use crate::budget::{Reservation, Share, SizeEstimate};
+use crate::connection::{Connector, Live};
+use crate::event::{event_of, undecodable};
+use crate::failure::{Class, Failure};
+use crate::link::{LinkSpec, PartitionLink};
+
+/// Most events that one `next` returns.
+const MAX_COLLECTED_EVENTS: usize = 1000;
+/// How often a peer is reminded of the window when the window is tight.
+const NUDGE: Duration = Duration::from_millis(200);
+
+/// What a reader needs to attach, now and after a loss.
+#[derive(Debug, Clone)]
+pub(crate) struct Attachment {
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) spec: LinkSpec,
+    pub(crate) partition: String,
+    pub(crate) context: String,
+    /// The hub's creation time when the reader was opened.
+    pub(crate) incarnation: i64,
+}
+
+impl Attachment {
+    /// Attaches, trying again within the limits until `keep` closes because nobody wants the link any more.
+    async fn run(
+        self,
+        start: StartPosition,
+        again: bool,
+        keep: oneshot::Receiver<()>,
+    ) -> Result<PartitionLink, Failure> {
+        let (spec, start, incarnation) = (&self.spec, &start, self.incarnation);
+        let attempt = |live: Arc<Live>| async move {
+            let link = PartitionLink::attach(&live, spec, start).await?;
+            if !again {
+                return Ok(link);
+            }
+            let failure = match live.hub_properties().await {
+                Ok(hub) if hub.created_at == incarnation => return Ok(link),
+                Ok(_) => Failure::rebuilt(),
+                Err(failure) => failure,
+            };
+            link.close().await;
+            Err(failure)
+        };
+        self.connector.retrying(Some(keep), attempt).await
+    }
+
+    /// Starts attaching in a task.
+    pub(crate) fn start(&self, start: StartPosition, again: bool) -> Attaching {
+        let (keep, kept) = oneshot::channel();
+        Attaching { task: tokio::spawn(self.clone().run(start, again, kept)), _keep: keep }
+    }
+}
+
+/// A link that is being attached.
+#[derive(Debug)]
+pub(crate) struct Attaching {
+    task: JoinHandle<Result<PartitionLink, Failure>>,
+    _keep: oneshot::Sender<()>,
+}
+
+impl Attaching {
+    /// Waits for the link; cancelling loses nothing.
+    pub(crate) async fn link(&mut self) -> Result<PartitionLink, Failure> {
+        match (&mut self.task).await {
+            Ok(result) => result,
+            // A task of the library that dies of a broken peer is like a connection that is lost.
+            Err(_) => Err(Failure::transient("attaching was interrupted")),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    Attached(PartitionLink),
+    Attaching(Attaching),
+    /// The last attempt failed; the next `next` starts over.
+    Lost,
+    /// Another reader has the partition, or the hub is another one: final.
+    Ended(Failure),
+}
+
+/// A partition's reader.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    attachment: Attachment,
+    state: State,
+    /// Where reading goes on after a loss: the start, then right after the last collected event.
+    resume: StartPosition,
+    last: Option<i64>,
+    collected: Vec<Event>,
+    collected_bytes: usize,
+    /// Deliveries that the sender did not settle and that were collected.
+    unsettled: Vec<DeliveryInfo>,
+    /// Messages that could not be decoded since the last event: their places follow from the next event.
+    undecodable: i64,
+    size: SizeEstimate,
+    credit_target: usize,
+    under_way: Reservation,
+    held: Reservation,
+}
+
+impl Reader {
+    pub(crate) fn new(
+        attachment: Attachment,
+        link: PartitionLink,
+        start: StartPosition,
+        under_way: Reservation,
+        held: Reservation,
+    ) -> Self {
+        Self {
+            attachment,
+            state: State::Attached(link),
+            resume: start,
+            last: None,
+            collected: Vec::new(),
+            collected_bytes: 0,
+            unsettled: Vec::new(),
+            undecodable: 0,
+            size: SizeEstimate::default(),
+            credit_target: 0,
+            under_way,
+            held,
+        }
+    }
+
+    fn share(&self) -> Share {
+        self.attachment.spec.share
+    }
+
+    fn error(&self, failure: Failure) -> SourceError {
+        failure.in_context(&self.attachment.context)
+    }
+
+    fn take(&mut self) -> Vec<Event> {
+        self.collected_bytes = 0;
+        self.held.set(0);
+        std::mem::take(&mut self.collected)
+    }
+
+    /// Keeps an event; what was collected before is not collected again.
+    fn keep(&mut self, event: Event) {
+        let number = event.sequence_number.0;
+        if self.last.is_some_and(|last| number <= last) {
+            tracing::debug!(context = self.attachment.context, number, "event was read before, skipped");
+            return;
+        }
+        let expected = self.last.map(|last| last.saturating_add(1));
+        for missing in (1..=self.undecodable.min(1000)).rev() {
+            let place = number.saturating_sub(missing);
+            if expected.is_none_or(|expected| place >= expected) {
+                self.collected.push(undecodable(place, &event));
+            }
+        }
+        let gap = expected.map_or(0, |expected| number.saturating_sub(expected).saturating_sub(self.undecodable));
+        if gap > 0 {
+            tracing::warn!(context = self.attachment.context, number, gap, "events are missing before this one");
+        }
+        self.undecodable = 0;
+        self.last = Some(number);
+        self.resume = StartPosition::Sequence { number, inclusive: false };
+        let size = event.size();
+        self.size.observe(size);
+        self.collected_bytes = self.collected_bytes.saturating_add(size);
+        self.held.set(self.collected_bytes);
+        self.collected.push(event);
+    }
+
+    /// Grants credit when less than half of the last grant is left.
+    async fn top_up(&mut self, nudge: bool) -> Result<(), Failure> {
+        let share = self.share();
+        let State::Attached(link) = &mut self.state else { return Ok(()) };
+        let Some(receiver) = link.receiver() else { return Ok(()) };
+        // Granted and not yet taken: under way, in the session, or in the link's queue.
+        let outstanding = usize::try_from(receiver.credit()).unwrap_or(usize::MAX);
+        let size = self.size.expected();
+        self.under_way.set(outstanding.saturating_mul(size));
+        let mut credit = outstanding;
+        if outstanding.saturating_mul(2) <= self.credit_target {
+            // Every event takes at least one frame: more credit than frames would be of no use.
+            let want = share.window.saturating_mul(2).saturating_sub(outstanding);
+            credit = credit.saturating_add(self.under_way.grow(want, size));
+            if credit == 0 && self.collected.is_empty() {
+                self.under_way.set(size);
+                credit = 1;
+            }
+        }
+        if credit > outstanding || nudge {
+            self.credit_target = credit;
+            receiver.set_credit(u32::try_from(credit).unwrap_or(u32::MAX)).await?;
+        }
+        Ok(())
+    }
+
+    /// Collects until something is there or `deadline` passes.
+    async fn fill(&mut self, deadline: Instant) -> Result<(), Failure> {
+        self.renew().await;
+        self.top_up(false).await?;
+        while self.collected.is_empty() {
+            let mut until = deadline;
+            if let State::Attached(link) = &self.state {
+                until = link.live.renewal_due().map_or(until, |due| until.min(due));
+            }
+            if self.share().is_tight() {
+                until = until.min(Instant::now() + NUDGE);
+            }
+            if self.receive(until).await? {
+                self.receive_what_is_there().await?;
+            } else if Instant::now() >= deadline {
+                return Ok(());
+            } else {
+                self.renew().await;
+                let nudge = self.share().is_tight();
+                self.top_up(nudge).await?;
+            }
+        }
+        self.settle().await?;
+        // What is returned now is the caller's: its bytes are free for the credit that keeps the link busy.
+        self.held.set(0);
+        self.top_up(false).await
+    }
+
+    /// Takes one delivery; false when none came until then.
+    async fn receive(&mut self, until: Instant) -> Result<bool, Failure> {
+        let State::Attached(link) = &mut self.state else { return Ok(false) };
+        let Some(receiver) = link.receiver() else { return Ok(false) };
+        match timeout_at(until, receiver.recv::<AmqpBody<Value>>()).await {
+            Ok(delivery) => {
+                self.accept(delivery)?;
+                Ok(true)
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Takes what has arrived already, up to what one `next` returns.
+    async fn receive_what_is_there(&mut self) -> Result<(), Failure> {
+        let limit = self.share().collected;
+        while self.collected.len() < MAX_COLLECTED_EVENTS && self.collected_bytes < limit {
+            let State::Attached(link) = &mut self.state else { return Ok(()) };
+            let Some(receiver) = link.receiver() else { return Ok(()) };
+            match receiver.recv::<AmqpBody<Value>>().now_or_never() {
+                Some(delivery) => self.accept(delivery)?,
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(
+        &mut self,
+        delivery: Result<fe2o3_amqp::link::delivery::Delivery<AmqpBody<Value>>, RecvError>,
+    ) -> Result<(), Failure> {
+        match delivery {
+            Ok(delivery) => {
+                let (info, message) = delivery.into_parts();
+                self.unsettled.push(info);
+                match event_of(message) {
+                    Some(event) => self.keep(event),
+                    None => self.undecodable = self.undecodable.saturating_add(1),
+                }
+                Ok(())
+            }
+            Err(RecvError::MessageDecode(_)) => {
+                self.undecodable = self.undecodable.saturating_add(1);
+                tracing::warn!(context = self.attachment.context, "a message could not be decoded, its place is kept");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Accepts what the sender did not settle: one frame for a run of deliveries, none for settled ones.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        let State::Attached(link) = &mut self.state else { return Ok(()) };
+        let Some(receiver) = link.receiver() else { return Ok(()) };
+        let infos = std::mem::take(&mut self.unsettled);
+        Ok(receiver.accept_all(infos).await?)
+    }
+
+    async fn renew(&mut self) {
+        if let State::Attached(link) = &self.state
+            && link.live.renewal_due().is_some_and(|due| due <= Instant::now())
+        {
+            link.live.renew().await;
+        }
+    }
+
+    /// The link is gone: start over right after the last collected event, unless another reader has the partition.
+    fn lose(&mut self, failure: Failure) {
+        self.unsettled.clear();
+        self.undecodable = 0;
+        self.credit_target = 0;
+        self.under_way.set(0);
+        if failure.class == Class::Displaced {
+            self.state = State::Ended(failure);
+            return;
+        }
+        tracing::info!(context = self.attachment.context, detail = failure.detail, "link lost, attaching again");
+        // What looks final on a link that worked (a token that ran out) is judged by the next attempt.
+        self.state = State::Attaching(self.attachment.start(self.resume.clone(), true));
+    }
+}
+
+#[async_trait]
+impl PartitionReader for Reader {
+    async fn status(&mut self) -> Result<PartitionStatus, SourceError> {
+        let (connector, partition) = (&self.attachment.connector, &self.attachment.partition);
+        let read = connector.retrying(None, |live: Arc<Live>| async move {
+            let hub = live.hub_properties().await?;
+            Ok((hub, live.partition_properties(partition).await?))
+        });
+        let (hub, partition) = read.await.map_err(|failure| self.error(failure))?;
+        Ok(PartitionStatus {
+            incarnation: hub.created_at,
+            begin: partition.begin,
+            last: partition.last,
+            last_enqueued_time: partition.last_enqueued_time,
+        })
+    }
+
+    async fn next(&mut self, wait: Duration) -> Result<Vec<Event>, SourceError> {
+        let now = Instant::now();
+        let deadline = now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600));
+        loop {
+            match &mut self.state {
+                State::Ended(failure) => {
+                    let failure = failure.clone();
+                    return if self.collected.is_empty() { Err(self.error(failure)) } else { Ok(self.take()) };
+                }
+                State::Lost => {
+                    self.state = State::Attaching(self.attachment.start(self.resume.clone(), true));
+                }
+                State::Attaching(attaching) => {
+                    if !self.collected.is_empty() {
+                        return Ok(self.take());
+                    }
+                    match timeout_at(deadline, attaching.link()).await {
+                        // It goes on in the background.
+                        Err(_) => return Ok(Vec::new()),
+                        Ok(Ok(link)) => self.state = State::Attached(link),
+                        Ok(Err(failure)) => {
+                            let ended = failure.class == Class::Displaced || failure.hub_was_rebuilt;
+                            self.state = if ended { State::Ended(failure.clone()) } else { State::Lost };
+                            return Err(self.error(failure));
+                        }
+                    }
+                }
+                State::Attached(_) => match self.fill(deadline).await {
+                    Ok(()) => return Ok(self.take()),
+                    Err(failure) => self.lose(failure),
+                },
+            }
+        }
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), SourceError> {
+        if let State::Attached(link) = self.state {
+            link.close().await;
+        }
+        Ok(())
+    }
+}
