@@ -20,7 +20,7 @@ pub(crate) const FRAME_BYTES: usize = 64 * 1024;
 /// What a source holds at most, if nothing else is configured.
 pub const DEFAULT_BUDGET_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes a partition below which the least window, not the budget, is the bound.
-pub const LEAST_SHARE: usize = 8 * 1024 * 1024;
+pub const LEAST_SHARE: usize = 5 * 1024 * 1024;
 /// The largest event of a hub, and what is expected before the first event is seen.
 const LARGEST_EVENT: usize = 1024 * 1024;
 /// Holds one event of the largest size.

@@ -193,7 +193,8 @@ impl EventHubBuilder {
         let missing = |what, advice| BuildError::Missing { what, advice };
         let host = self.namespace.ok_or(missing("namespace", "use a connection string, or name the host"))?;
         let hub = self.hub.ok_or(missing("hub", "name it, or use a connection string with EntityPath"))?;
-        let credential = self.credential.ok_or(missing("credential", "use a connection string, or a token provider"))?;
+        let credential =
+            self.credential.ok_or(missing("credential", "use a connection string, or a token provider"))?;
         check_name("hub", &hub)?;
         let tls = if self.tls { Some(tls_config(&self.roots).map_err(BuildError::Tls)?) } else { None };
         let port = self.port.unwrap_or_else(|| default_port(self.transport, self.tls));

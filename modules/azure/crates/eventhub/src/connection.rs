@@ -149,11 +149,7 @@ impl Live {
         let (token, fresh_until) = self.settings.token().await?;
         let name = format!("amqps://{}/{address}", self.settings.endpoint.host);
         let question = Question {
-            properties: vec![
-                ("operation", "put-token".into()),
-                ("type", token.kind.as_str().into()),
-                ("name", name),
-            ],
+            properties: vec![("operation", "put-token".into()), ("type", token.kind.as_str().into()), ("name", name)],
             value: Value::String(token.secret.expose_secret().to_owned()),
         };
         let mut cbs = self.cbs.lock().await;
@@ -219,7 +215,10 @@ impl Live {
         hub_properties(answer)
     }
 
-    pub(crate) async fn partition_properties(self: &Arc<Self>, partition: &str) -> Result<PartitionProperties, Failure> {
+    pub(crate) async fn partition_properties(
+        self: &Arc<Self>,
+        partition: &str,
+    ) -> Result<PartitionProperties, Failure> {
         let token = self.management_token().await?;
         let answer = self.manage(partition_question(&self.settings.hub, partition, token)).await?;
         partition_properties(answer)

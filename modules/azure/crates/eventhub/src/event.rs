@@ -52,7 +52,9 @@ pub(crate) fn undecodable(sequence_number: i64, near: &Event) -> Event {
         enqueued_time: near.enqueued_time,
         partition_key: None,
         properties: vec![(UNDECODABLE_PROPERTY.into(), "true".into())],
-        body: Body::Text("the hub's message could not be decoded as an AMQP message; its content is not available".into()),
+        body: Body::Text(
+            "the hub's message could not be decoded as an AMQP message; its content is not available".into(),
+        ),
     }
 }
 
@@ -227,10 +229,7 @@ mod tests {
         let properties: Vec<(&str, &str)> =
             event.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let uuid = "1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f";
-        assert_eq!(
-            properties,
-            [("text", "a"), ("number", "7"), ("flag", "true"), ("id", uuid), ("nothing", "")]
-        );
+        assert_eq!(properties, [("text", "a"), ("number", "7"), ("flag", "true"), ("id", uuid), ("nothing", "")]);
     }
 
     #[test]

@@ -33,8 +33,7 @@ pub(crate) fn expression(start: &StartPosition) -> Result<String, Failure> {
 
 /// The filter map of a receiver's source.
 pub(crate) fn filter(start: &StartPosition) -> Result<FilterSet, Failure> {
-    let described =
-        Described { descriptor: Descriptor::Code(SELECTOR_CODE), value: Value::String(expression(start)?) };
+    let described = Described { descriptor: Descriptor::Code(SELECTOR_CODE), value: Value::String(expression(start)?) };
     let mut filter = FilterSet::new();
     filter.insert(Symbol::from(SELECTOR), Value::Described(Box::new(described)));
     Ok(filter)
@@ -49,14 +48,8 @@ mod tests {
         for (start, want) in [
             (StartPosition::Earliest, "amqp.annotation.x-opt-offset > '-1'"),
             (StartPosition::Latest, "amqp.annotation.x-opt-offset > '@latest'"),
-            (
-                StartPosition::Sequence { number: 7, inclusive: false },
-                "amqp.annotation.x-opt-sequence-number > '7'",
-            ),
-            (
-                StartPosition::Sequence { number: -1, inclusive: true },
-                "amqp.annotation.x-opt-sequence-number >= '-1'",
-            ),
+            (StartPosition::Sequence { number: 7, inclusive: false }, "amqp.annotation.x-opt-sequence-number > '7'"),
+            (StartPosition::Sequence { number: -1, inclusive: true }, "amqp.annotation.x-opt-sequence-number >= '-1'"),
             (
                 StartPosition::Offset { offset: "4611686018427387904".into(), inclusive: false },
                 "amqp.annotation.x-opt-offset > '4611686018427387904'",

@@ -6,8 +6,9 @@ use fe2o3_amqp::Receiver;
 use fe2o3_amqp::link::receiver::CreditMode;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp_types::definitions::{Fields, SenderSettleMode};
-use fe2o3_amqp_types::messaging::Source;
+use fe2o3_amqp_types::messaging::{Body as AmqpBody, Source};
 use fe2o3_amqp_types::primitives::{Symbol, Value};
+use futures_util::FutureExt;
 use tributary_pipeline::StartPosition;
 
 use crate::budget::Share;
@@ -91,6 +92,18 @@ impl PartitionLink {
 
     pub(crate) fn receiver(&mut self) -> Option<&mut Receiver> {
         self.parts.as_mut().map(|(_, receiver)| receiver)
+    }
+
+    /// Fails when the peer has ended the link already.
+    ///
+    /// The service answers an attach that it refuses with an attach, and ends it with the reason right after: only an
+    /// answer to a later question shows that the link stands.
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
+        match self.receiver().and_then(|receiver| receiver.recv::<AmqpBody<Value>>().now_or_never()) {
+            None => Ok(()),
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok(_)) => Err(Failure::transient("an event came before any credit was granted")),
+        }
     }
 
     /// Detaches the receiver and ends the session; runs to its end even when the caller is cancelled.

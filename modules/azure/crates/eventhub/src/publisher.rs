@@ -15,7 +15,7 @@ use crate::builder::EventHubBuilder;
 use crate::connection::{Connector, Live};
 use crate::encode::{EncodedEvent, PARTITION_KEY};
 use crate::failure::Failure;
-use crate::rpc::unique;
+use crate::rpc::{unique, unless_ended};
 use crate::timeouts::within;
 
 /// Each data section of the message is one encoded message.
@@ -219,11 +219,8 @@ async fn run(
                 },
             };
             let Some(batch) = batch else { break };
-            let accepted = match within(timeouts.send, "sending a batch", send(&mut sender, batch.sections, batch.key)).await
-            {
-                Ok(accepted) => accepted,
-                Err(failure) => Err(failure),
-            };
+            let sending = within(timeouts.send, "sending a batch", send(&mut sender, batch.sections, batch.key));
+            let accepted = unless_ended(&mut session, sending).await;
             let failed = accepted.is_err();
             let _ = batch.reply.send(accepted);
             if failed {
@@ -259,8 +256,7 @@ async fn attach(live: &Arc<Live>, address: &str) -> Result<(SessionHandle<()>, S
 }
 
 async fn send(sender: &mut Sender, sections: Vec<Data>, key: Option<String>) -> Result<(), Failure> {
-    let annotations =
-        key.map(|key| MessageAnnotations::builder().insert(PARTITION_KEY, Value::String(key)).build());
+    let annotations = key.map(|key| MessageAnnotations::builder().insert(PARTITION_KEY, Value::String(key)).build());
     let message = Message {
         header: None,
         delivery_annotations: None,

@@ -26,6 +26,8 @@ use crate::link::{LinkSpec, PartitionLink};
 
 /// Most events that one `next` returns.
 const MAX_COLLECTED_EVENTS: usize = 1000;
+/// A link that lived so long was a good one, even if nothing came.
+const LONG_LIVED: Duration = Duration::from_secs(30);
 /// How often a peer is reminded of the window when the window is tight.
 const NUDGE: Duration = Duration::from_millis(200);
 
@@ -36,7 +38,12 @@ pub(crate) struct Attachment {
     pub(crate) spec: LinkSpec,
     pub(crate) partition: String,
     pub(crate) context: String,
-    /// The hub's creation time when the reader was opened.
+}
+
+/// A link that stands, and which hub it stands on.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) link: PartitionLink,
     pub(crate) incarnation: i64,
 }
 
@@ -45,19 +52,21 @@ impl Attachment {
     async fn run(
         self,
         start: StartPosition,
-        again: bool,
+        known: Option<i64>,
+        pause: Duration,
         keep: oneshot::Receiver<()>,
-    ) -> Result<PartitionLink, Failure> {
-        let (spec, start, incarnation) = (&self.spec, &start, self.incarnation);
+    ) -> Result<Attached, Failure> {
+        tokio::time::sleep(pause).await;
+        let (spec, start) = (&self.spec, &start);
         let attempt = |live: Arc<Live>| async move {
-            let link = PartitionLink::attach(&live, spec, start).await?;
-            if !again {
-                return Ok(link);
-            }
-            let failure = match live.hub_properties().await {
-                Ok(hub) if hub.created_at == incarnation => return Ok(link),
-                Ok(_) => Failure::rebuilt(),
-                Err(failure) => failure,
+            let mut link = PartitionLink::attach(&live, spec, start).await?;
+            let found = live.hub_properties().await;
+            let failure = match (link.check(), found) {
+                (Err(failure), _) | (Ok(()), Err(failure)) => failure,
+                (Ok(()), Ok(hub)) if known.is_none_or(|known| known == hub.created_at) => {
+                    return Ok(Attached { link, incarnation: hub.created_at });
+                }
+                (Ok(()), Ok(_)) => Failure::rebuilt(),
             };
             link.close().await;
             Err(failure)
@@ -65,23 +74,23 @@ impl Attachment {
         self.connector.retrying(Some(keep), attempt).await
     }
 
-    /// Starts attaching in a task.
-    pub(crate) fn start(&self, start: StartPosition, again: bool) -> Attaching {
+    /// Starts attaching in a task, after a pause. `known` is the hub's creation time, once that is known.
+    pub(crate) fn start(&self, start: StartPosition, known: Option<i64>, pause: Duration) -> Attaching {
         let (keep, kept) = oneshot::channel();
-        Attaching { task: tokio::spawn(self.clone().run(start, again, kept)), _keep: keep }
+        Attaching { task: tokio::spawn(self.clone().run(start, known, pause, kept)), _keep: keep }
     }
 }
 
 /// A link that is being attached.
 #[derive(Debug)]
 pub(crate) struct Attaching {
-    task: JoinHandle<Result<PartitionLink, Failure>>,
+    task: JoinHandle<Result<Attached, Failure>>,
     _keep: oneshot::Sender<()>,
 }
 
 impl Attaching {
     /// Waits for the link; cancelling loses nothing.
-    pub(crate) async fn link(&mut self) -> Result<PartitionLink, Failure> {
+    pub(crate) async fn link(&mut self) -> Result<Attached, Failure> {
         match (&mut self.task).await {
             Ok(result) => result,
             // A task of the library that dies of a broken peer is like a connection that is lost.
@@ -90,12 +99,21 @@ impl Attaching {
     }
 }
 
+/// Links that were lost one after the other before they delivered anything.
+#[derive(Debug, Default)]
+struct Barren {
+    losses: u32,
+    since: Option<Instant>,
+}
+
 #[derive(Debug)]
 enum State {
-    Attached(PartitionLink),
+    Attached(Box<PartitionLink>),
     Attaching(Attaching),
     /// The last attempt failed; the next `next` starts over.
     Lost,
+    /// As `Lost`, but the failure is still to be returned.
+    Failed(Failure),
     /// Another reader has the partition, or the hub is another one: final.
     Ended(Failure),
 }
@@ -104,7 +122,13 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Reader {
     attachment: Attachment,
+    /// The hub's creation time when the reader was opened.
+    incarnation: i64,
     state: State,
+    /// When the link was attached, and whether it has delivered anything.
+    attached_at: Instant,
+    delivered: bool,
+    barren: Barren,
     /// Where reading goes on after a loss: the start, then right after the last collected event.
     resume: StartPosition,
     last: Option<i64>,
@@ -123,14 +147,18 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(
         attachment: Attachment,
-        link: PartitionLink,
+        attached: Attached,
         start: StartPosition,
         under_way: Reservation,
         held: Reservation,
     ) -> Self {
         Self {
             attachment,
-            state: State::Attached(link),
+            incarnation: attached.incarnation,
+            state: State::Attached(Box::new(attached.link)),
+            attached_at: Instant::now(),
+            delivered: false,
+            barren: Barren::default(),
             resume: start,
             last: None,
             collected: Vec::new(),
@@ -273,6 +301,7 @@ impl Reader {
     ) -> Result<(), Failure> {
         match delivery {
             Ok(delivery) => {
+                self.delivered = true;
                 let (info, message) = delivery.into_parts();
                 self.unsettled.push(info);
                 match event_of(message) {
@@ -316,9 +345,29 @@ impl Reader {
             self.state = State::Ended(failure);
             return;
         }
+        let retry = &self.attachment.connector.settings().retry;
+        let mut pause = if failure.is_busy() { retry.pause(0, &failure) } else { Duration::ZERO };
+        if self.delivered || self.attached_at.elapsed() >= LONG_LIVED {
+            self.barren = Barren::default();
+        } else {
+            // Attached and lost at once, perhaps again and again: the limits of retries hold here too.
+            let since = *self.barren.since.get_or_insert(self.attached_at);
+            pause = retry.pause(self.barren.losses, &failure);
+            self.barren.losses = self.barren.losses.saturating_add(1);
+            if failure.class == Class::Fatal || since.elapsed().saturating_add(pause) > retry.give_up_after {
+                let losses = std::mem::take(&mut self.barren).losses;
+                self.state = State::Failed(failure.after(losses, since.elapsed()));
+                return;
+            }
+        }
         tracing::info!(context = self.attachment.context, detail = failure.detail, "link lost, attaching again");
         // What looks final on a link that worked (a token that ran out) is judged by the next attempt.
-        self.state = State::Attaching(self.attachment.start(self.resume.clone(), true));
+        self.attach(pause);
+    }
+
+    fn attach(&mut self, pause: Duration) {
+        let attaching = self.attachment.start(self.resume.clone(), Some(self.incarnation), pause);
+        self.state = State::Attaching(attaching);
     }
 }
 
@@ -348,8 +397,14 @@ impl PartitionReader for Reader {
                     let failure = failure.clone();
                     return if self.collected.is_empty() { Err(self.error(failure)) } else { Ok(self.take()) };
                 }
-                State::Lost => {
-                    self.state = State::Attaching(self.attachment.start(self.resume.clone(), true));
+                State::Lost => self.attach(Duration::ZERO),
+                State::Failed(failure) => {
+                    let failure = failure.clone();
+                    if !self.collected.is_empty() {
+                        return Ok(self.take());
+                    }
+                    self.state = State::Lost;
+                    return Err(self.error(failure));
                 }
                 State::Attaching(attaching) => {
                     if !self.collected.is_empty() {
@@ -358,7 +413,11 @@ impl PartitionReader for Reader {
                     match timeout_at(deadline, attaching.link()).await {
                         // It goes on in the background.
                         Err(_) => return Ok(Vec::new()),
-                        Ok(Ok(link)) => self.state = State::Attached(link),
+                        Ok(Ok(attached)) => {
+                            self.attached_at = Instant::now();
+                            self.delivered = false;
+                            self.state = State::Attached(Box::new(attached.link));
+                        }
                         Ok(Err(failure)) => {
                             let ended = failure.class == Class::Displaced || failure.hub_was_rebuilt;
                             self.state = if ended { State::Ended(failure.clone()) } else { State::Lost };

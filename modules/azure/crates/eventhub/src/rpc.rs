@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fe2o3_amqp::link::delivery::Sendable;
-use fe2o3_amqp::session::SessionHandle;
+use fe2o3_amqp::session::{self, SessionHandle};
 use fe2o3_amqp::{Receiver, Sender};
 use fe2o3_amqp_types::messaging::{
     AmqpValue, ApplicationProperties, Body as AmqpBody, Message, MessageId, Properties, Target,
@@ -147,7 +147,7 @@ async fn run(
         }
         Ok(mut pair) => {
             if ready.send(Ok(())).is_ok() {
-                serve(&mut pair, &timeouts, &mut queue).await;
+                serve(&mut pair, &mut session, &timeouts, &mut queue).await;
             }
             // From here on callers see that the pair is gone.
             queue.close();
@@ -159,7 +159,12 @@ async fn run(
 }
 
 /// Until the callers are gone, or a question fails, or the peer detaches.
-async fn serve(pair: &mut Pair, timeouts: &Timeouts, queue: &mut mpsc::Receiver<Call>) {
+async fn serve(
+    pair: &mut Pair,
+    session: &mut SessionHandle<()>,
+    timeouts: &Timeouts,
+    queue: &mut mpsc::Receiver<Call>,
+) {
     loop {
         let call = tokio::select! {
             call = queue.recv() => call,
@@ -170,15 +175,28 @@ async fn serve(pair: &mut Pair, timeouts: &Timeouts, queue: &mut mpsc::Receiver<
             },
         };
         let Some(call) = call else { return };
-        let answer = match within(timeouts.management, "an answer", ask(pair, call.question)).await {
-            Ok(answer) => answer,
-            Err(failure) => Err(failure),
-        };
+        let asking = within(timeouts.management, "an answer", ask(pair, call.question));
+        let answer = unless_ended(session, asking).await;
         let failed = answer.is_err();
         let _ = call.reply.send(answer);
         if failed {
             return;
         }
+    }
+}
+
+/// Runs `work` until the session ends: a delivery whose connection is lost would wait for its outcome for ever.
+pub(crate) async fn unless_ended<T>(
+    session: &mut SessionHandle<()>,
+    work: impl Future<Output = Result<Result<T, Failure>, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        done = work => done?,
+        ended = session.on_end() => Err(match ended {
+            Err(session::Error::RemoteEndedWithError(error)) => Failure::remote(&error),
+            _ => Failure::transient("the connection was lost"),
+        }),
     }
 }
 
@@ -193,10 +211,7 @@ async fn ask(pair: &mut Pair, question: Question) -> Result<Answer, Failure> {
         delivery_annotations: None,
         message_annotations: None,
         properties: Some(
-            Properties::builder()
-                .message_id(MessageId::String(id.clone()))
-                .reply_to(pair.reply_to.clone())
-                .build(),
+            Properties::builder().message_id(MessageId::String(id.clone())).reply_to(pair.reply_to.clone()).build(),
         ),
         application_properties: Some(ApplicationProperties(properties)),
         body: AmqpValue(question.value),

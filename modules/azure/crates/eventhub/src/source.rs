@@ -1,7 +1,8 @@
 //! The source: one hub as one consumer group reads it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tributary_pipeline::{EventSource, HubRef, PartitionReader, SourceError, StartPosition};
@@ -21,6 +22,8 @@ pub struct EventHubSource {
     consumer_group: String,
     receiver_name: String,
     budget: ByteBudget,
+    /// Ids of the partitions, as last read.
+    known: Mutex<Vec<String>>,
 }
 
 impl EventHubSource {
@@ -35,7 +38,7 @@ impl EventHubSource {
         receiver_name: String,
         budget: ByteBudget,
     ) -> Self {
-        Self { connector, consumer_group, receiver_name, budget }
+        Self { connector, consumer_group, receiver_name, budget, known: Mutex::default() }
     }
 
     fn context(&self) -> String {
@@ -45,6 +48,12 @@ impl EventHubSource {
 
     fn partition_context(&self, partition: &str) -> String {
         format!("partition {partition} of {}, consumer group {}", self.context(), self.consumer_group)
+    }
+
+    /// The partitions' ids, read again only if `partition` is not among those known.
+    async fn partitions_with(&self, partition: &str) -> Result<Vec<String>, SourceError> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if known.iter().any(|known| known == partition) { Ok(known) } else { self.partitions().await }
     }
 
     /// Bytes that arrived on all connections so far.
@@ -94,7 +103,9 @@ impl EventSource for EventHubSource {
     }
 
     async fn partitions(&self) -> Result<Vec<String>, SourceError> {
-        Ok(self.hub_properties().await?.partitions)
+        let partitions = self.hub_properties().await?.partitions;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&partitions);
+        Ok(partitions)
     }
 
     async fn open(
@@ -104,9 +115,9 @@ impl EventSource for EventHubSource {
         epoch: i64,
     ) -> Result<Box<dyn PartitionReader>, SourceError> {
         let context = self.partition_context(partition);
-        let hub = self.hub_properties().await?;
-        if !hub.partitions.iter().any(|known| known == partition) {
-            let detail = format!("the hub has no such partition; it has {}", hub.partitions.join(", "));
+        let partitions = self.partitions_with(partition).await?;
+        if !partitions.iter().any(|known| known == partition) {
+            let detail = format!("the hub has no such partition; it has {}", partitions.join(", "));
             return Err(SourceError::Fatal { context, detail });
         }
         // A reader at the end that has not received anything yet must not lose what arrives while it reconnects: the
@@ -123,19 +134,14 @@ impl EventSource for EventHubSource {
             address: format!("{}/ConsumerGroups/{group}/Partitions/{partition}", self.connector.settings().hub),
             receiver_name: format!("{}-{partition}", self.receiver_name),
             epoch,
-            share: self.budget.share(hub.partitions.len()),
+            share: self.budget.share(partitions.len()),
         };
-        let attachment = Attachment {
-            connector: Arc::clone(&self.connector),
-            spec,
-            partition: partition.to_owned(),
-            context,
-            incarnation: hub.created_at,
-        };
-        match attachment.start(start.clone(), false).link().await {
-            Ok(link) => {
+        let attachment =
+            Attachment { connector: Arc::clone(&self.connector), spec, partition: partition.to_owned(), context };
+        match attachment.start(start.clone(), None, Duration::ZERO).link().await {
+            Ok(attached) => {
                 let (under_way, held) = (self.budget.reservation(), self.budget.reservation());
-                Ok(Box::new(Reader::new(attachment, link, start, under_way, held)))
+                Ok(Box::new(Reader::new(attachment, attached, start, under_way, held)))
             }
             Err(failure) => Err(failure.in_context(&attachment.context)),
         }

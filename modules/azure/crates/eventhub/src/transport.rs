@@ -76,12 +76,16 @@ pub(crate) fn tls_config(roots: &Roots) -> Result<Arc<ClientConfig>, String> {
             let found = rustls_native_certs::load_native_certs();
             store.add_parsable_certificates(found.certs);
             if store.is_empty() {
-                return Err("no trusted root certificate on this machine: install ca-certificates, or give roots".into());
+                return Err(
+                    "no trusted root certificate on this machine: install ca-certificates, or give roots".into()
+                );
             }
         }
         Roots::Only(certificates) => {
             for certificate in certificates {
-                store.add(certificate.clone()).map_err(|error| format!("a given root certificate is unusable: {error}"))?;
+                store
+                    .add(certificate.clone())
+                    .map_err(|error| format!("a given root certificate is unusable: {error}"))?;
             }
         }
     }
@@ -119,7 +123,9 @@ pub(crate) async fn dial(
     };
     let stream = match endpoint.transport {
         Transport::Tcp => stream,
-        Transport::WebSocket => within(timeouts.handshake, "the WebSocket upgrade", upgrade(endpoint, stream)).await??,
+        Transport::WebSocket => {
+            within(timeouts.handshake, "the WebSocket upgrade", upgrade(endpoint, stream)).await??
+        }
     };
     Ok(Box::new(Counted { stream, read }))
 }

@@ -98,6 +98,7 @@ mod tests {
                 peer.send(Message::Ping(Vec::new().into())).await.unwrap();
             }
             peer.close(None).await.unwrap();
+            while let Some(Ok(_)) = peer.next().await {}
         });
         let mut header = [0; 8];
         io.read_exact(&mut header).await.unwrap();
