@@ -10,6 +10,7 @@ import logging
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 from azure.eventhub import EventData, EventHubConsumerClient, EventHubProducerClient
@@ -143,14 +144,22 @@ out["empty"] = properties()
 send()
 out["full"] = properties()
 counts = [p["last"] + 1 for p in out["full"]["partitions"]]
-out["earliest"] = [receive(str(id), count, starting_position="-1") for id, count in enumerate(counts)]
-zero = out["earliest"][0]
-out["sequence_exclusive"] = receive("0", counts[0] - 8, starting_position=7)
-out["sequence_inclusive"] = receive("0", counts[0] - 7, starting_position=7, starting_position_inclusive=True)
-out["offset_exclusive"] = receive("0", counts[0] - 12, starting_position=zero[11]["offset"])
-out["offset_inclusive"] = receive("0", counts[0] - 11, starting_position=zero[11]["offset"], starting_position_inclusive=True)
-out["time"] = receive("0", counts[0], starting_position=datetime.fromtimestamp(zero[0]["enqueued"] / 1000, timezone.utc)
-                      - timedelta(milliseconds=1))
+inclusive = {"starting_position_inclusive": True}
+# Four at a time: a partition serves at most five readers of a group.
+with ThreadPoolExecutor(4) as pool:
+    earliest = [pool.submit(receive, str(id), count, starting_position="-1") for id, count in enumerate(counts)]
+    out["earliest"] = [future.result() for future in earliest]
+    zero = out["earliest"][0]
+    before = datetime.fromtimestamp(zero[0]["enqueued"] / 1000, timezone.utc) - timedelta(milliseconds=1)
+    receives = {
+        "sequence_exclusive": (counts[0] - 8, {"starting_position": 7}),
+        "sequence_inclusive": (counts[0] - 7, {"starting_position": 7, **inclusive}),
+        "offset_exclusive": (counts[0] - 12, {"starting_position": zero[11]["offset"]}),
+        "offset_inclusive": (counts[0] - 11, {"starting_position": zero[11]["offset"], **inclusive}),
+        "time": (counts[0], {"starting_position": before}),
+    }
+    futures = {name: pool.submit(receive, "0", count, **options) for name, (count, options) in receives.items()}
+    out |= {name: future.result() for name, future in futures.items()}
 
 latest = []
 thread = threading.Thread(target=lambda: latest.extend(receive("3", 1, starting_position="@latest")), daemon=True)

@@ -177,23 +177,29 @@ fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// Signs a token as clients do, for tests.
-#[cfg(test)]
+/// Signs a shared access token as clients do. The expiry has a resolution of seconds.
 pub(crate) fn sign(resource: &str, key_name: &str, key: &str, expires: SystemTime) -> String {
-    let encode = |text: &str| -> String {
-        text.bytes()
-            .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-                _ => format!("%{byte:02x}"),
-            })
-            .collect()
-    };
-    let resource = encode(resource);
-    let expiry = expires.duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
-    mac.update(format!("{resource}\n{expiry}").as_bytes());
-    let signature = encode(&BASE64_STANDARD.encode(mac.finalize().into_bytes()));
+    let resource = percent_encode(resource);
+    let expiry = expires.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut signature = String::new();
+    // HMAC takes keys of any length: there is no error to report.
+    if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) {
+        mac.update(format!("{resource}\n{expiry}").as_bytes());
+        signature = percent_encode(&BASE64_STANDARD.encode(mac.finalize().into_bytes()));
+    }
+    let key_name = percent_encode(key_name);
     format!("SharedAccessSignature sr={resource}&sig={signature}&se={expiry}&skn={key_name}")
+}
+
+fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    encoded
 }
 
 #[cfg(test)]

@@ -1,16 +1,20 @@
 //! The emulator: its builder, its listeners, its end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     Error, Faults, HubConfig, HubHandle,
-    auth::Authority,
+    auth::{Authority, sign},
     condition,
     error::Refusal,
-    faults::Command,
-    faults::FaultState,
+    event::{from_millis, to_millis},
+    faults::{Command, FaultState},
     hub::Hubs,
     listener::{self, Transport},
 };
@@ -146,8 +150,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How long a connection may be silent before it is closed. It is announced to the peers, which then send empty
-    /// frames. 240 s unless set.
+    /// How long a connection may be silent before it is closed. Half of it is announced to the peers, which then send
+    /// empty frames that often. 240 s unless set.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle_timeout = timeout;
@@ -258,6 +262,14 @@ impl Emulator {
             "Endpoint=sb://{};SharedAccessKeyName={name};SharedAccessKey={key};{development}EntityPath={hub}",
             self.address()
         )
+    }
+
+    /// A shared access token for a hub, signed with the first key. A negative time is past: the token is expired.
+    pub fn sas_token(&self, hub: &str, valid_seconds: i64) -> String {
+        let (name, key) = self.namespace.authority.first_key().unwrap_or((DEFAULT_KEY_NAME, DEFAULT_KEY));
+        let now_ms = to_millis(SystemTime::now());
+        let expires = from_millis(now_ms.saturating_add(valid_seconds.saturating_mul(1000)));
+        sign(&format!("sb://{}/{hub}", self.address()), name, key, expires)
     }
 
     /// A hub.

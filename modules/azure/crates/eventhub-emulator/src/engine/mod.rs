@@ -285,7 +285,8 @@ impl Engine {
             hostname: None,
             max_frame_size: limits.max_frame_size.into(),
             channel_max: CHANNEL_MAX.into(),
-            idle_time_out: u32::try_from(limits.idle_timeout.as_millis()).ok(),
+            // Half of it, as the standard advises: a peer may send its sign of life just in time.
+            idle_time_out: u32::try_from(limits.idle_timeout.as_millis() / 2).ok(),
             outgoing_locales: None,
             incoming_locales: None,
             offered_capabilities: None,
