@@ -41,6 +41,9 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, mut engi
         if engine.is_reset() {
             return End::Reset;
         }
+        if engine.is_given_up() {
+            return End::Orderly;
+        }
         if let Some(until) = engine.hang_until() {
             tokio::select! {
                 () = sleep_until(until) => {}

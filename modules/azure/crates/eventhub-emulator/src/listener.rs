@@ -1,6 +1,6 @@
 //! Listening sockets: plain, TLS and WebSocket.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -9,6 +9,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
+    time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -17,6 +18,8 @@ use crate::{Error, connection, engine::Engine, faults::Remote, server::Namespace
 /// Microsoft's Python client reads TCP_MAXSEG back and sets it again. Over loopback the kernel reports 32,768 and then refuses
 /// to set more than 32,767, so that the client fails to connect unless the listener asks for less.
 const MAX_SEGMENT: u32 = 32_000;
+/// A peer that has not finished the handshake below AMQP by then is cut off.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// What is spoken below AMQP.
 #[derive(Clone)]
@@ -75,7 +78,7 @@ pub(crate) async fn run(
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
             Some(ended) = connections.join_next() => if let Err(error) = ended {
@@ -97,21 +100,39 @@ async fn accept(stream: TcpStream, transport: Transport, namespace: Arc<Namespac
     let socket = SockRef::from(&stream).try_clone().ok();
     match transport {
         Transport::Plain => serve(stream, socket, namespace).await,
-        Transport::Tls(tls) => match tls.0.accept(stream).await {
-            Ok(stream) => serve(stream, socket, namespace).await,
-            Err(error) => tracing::debug!(%error, "no TLS session"),
-        },
-        Transport::WebSocket(None) => match websocket::accept(stream).await {
-            Ok(stream) => serve(stream, socket, namespace).await,
-            Err(error) => tracing::debug!(%error, "no WebSocket"),
-        },
-        Transport::WebSocket(Some(tls)) => match tls.0.accept(stream).await {
-            Ok(stream) => match websocket::accept(stream).await {
-                Ok(stream) => serve(stream, socket, namespace).await,
-                Err(error) => tracing::debug!(%error, "no WebSocket"),
-            },
-            Err(error) => tracing::debug!(%error, "no TLS session"),
-        },
+        Transport::Tls(tls) => {
+            if let Some(stream) = handshake("TLS", tls.0.accept(stream)).await {
+                serve(stream, socket, namespace).await;
+            }
+        }
+        Transport::WebSocket(None) => {
+            if let Some(stream) = handshake("WebSocket", websocket::accept(stream)).await {
+                serve(stream, socket, namespace).await;
+            }
+        }
+        Transport::WebSocket(Some(tls)) => {
+            let upgraded = async { Ok::<_, BoxError>(websocket::accept(tls.0.accept(stream).await?).await?) };
+            if let Some(stream) = handshake("TLS and WebSocket", upgraded).await {
+                serve(stream, socket, namespace).await;
+            }
+        }
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The result of a handshake that succeeds in time.
+async fn handshake<T, E: std::fmt::Display>(what: &str, attempt: impl Future<Output = Result<T, E>>) -> Option<T> {
+    match timeout(HANDSHAKE, attempt).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "{what} handshake failed");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("{what} handshake took too long");
+            None
+        }
     }
 }
 
@@ -126,7 +147,7 @@ where
         connection::End::Orderly => {}
         connection::End::Reset => {
             if let Some(socket) = socket
-                && let Err(error) = socket.set_linger(Some(std::time::Duration::ZERO))
+                && let Err(error) = socket.set_linger(Some(Duration::ZERO))
             {
                 tracing::debug!(%error, "the socket is gone already");
             }

@@ -118,14 +118,25 @@ impl Log {
         usize::try_from(index).ok().and_then(|index| self.events.get(index))
     }
 
-    /// The sequence number that a receiver with this start sees first. What is no longer there starts at the
-    /// beginning, what is not there yet waits for it.
-    pub(crate) fn first_of(&self, start: &Start) -> i64 {
+    /// The sequence number that a receiver with this start sees first. What is no longer there starts at the first
+    /// event that is. A position beyond the last event is refused, in the service's own words: the hub is another one
+    /// than the position is from.
+    pub(crate) fn first_of(&self, start: &Start) -> Result<i64, Refusal> {
+        let beyond = |what: &str, value: i64, last: String| {
+            let text = format!("The supplied {what} '{value}' is invalid. The last {what} in the system is '{last}'");
+            Err(Refusal::new(condition::ARGUMENT_ERROR, text))
+        };
         let index = match start {
             Start::Earliest => 0,
-            Start::Latest => return self.next,
+            Start::Latest => return Ok(self.next),
+            Start::SequenceNumber { value, .. } if *value >= self.next => {
+                return beyond("sequence number", *value, (self.next - 1).to_string());
+            }
             Start::SequenceNumber { value, inclusive } => {
-                return value.saturating_add(i64::from(!inclusive)).max(self.begin());
+                return Ok(value.saturating_add(i64::from(!inclusive)).max(self.begin()));
+            }
+            Start::Offset { value, .. } if *value > self.last.map_or(-1, |(offset, _)| offset) => {
+                return beyond("offset", *value, self.last_offset());
             }
             Start::Offset { value, inclusive } => {
                 let value = value.saturating_add(i64::from(!inclusive));
@@ -137,7 +148,7 @@ impl Log {
                 self.events.iter().position(|event| event.enqueued_ms >= value).unwrap_or(self.events.len())
             }
         };
-        self.begin() + index as i64
+        Ok(self.begin() + index as i64)
     }
 
     fn trim_front(&mut self) {
@@ -345,14 +356,29 @@ mod tests {
         partition.expire_before(4);
         let log = partition.log();
         let offset_of = |n| log.at_or_after(n).unwrap().offset;
-        let sequence = |value, inclusive| log.first_of(&Start::SequenceNumber { value, inclusive });
-        let offset = |value, inclusive| log.first_of(&Start::Offset { value, inclusive });
-        assert_eq!(log.first_of(&Start::Earliest), 4);
-        assert_eq!(log.first_of(&Start::Latest), 10);
+        let sequence = |value, inclusive| log.first_of(&Start::SequenceNumber { value, inclusive }).unwrap();
+        let offset = |value, inclusive| log.first_of(&Start::Offset { value, inclusive }).unwrap();
+        assert_eq!(log.first_of(&Start::Earliest).unwrap(), 4);
+        assert_eq!(log.first_of(&Start::Latest).unwrap(), 10);
         assert_eq!((sequence(6, true), sequence(6, false)), (6, 7));
-        assert_eq!((sequence(1, false), sequence(-1, false), sequence(50, false)), (4, 4, 51));
+        assert_eq!((sequence(1, false), sequence(-1, false), sequence(9, false)), (4, 4, 10));
         assert_eq!((offset(offset_of(6), true), offset(offset_of(6), false)), (6, 7));
-        assert_eq!((offset(-1, false), offset(i64::MAX, false)), (4, 10));
+        assert_eq!((offset(-1, false), offset(offset_of(9), false)), (4, 10));
+    }
+
+    #[test]
+    fn a_position_beyond_the_last_event_is_refused() {
+        let refused = |partition: &Partition, start| {
+            let refusal = partition.log().first_of(&start).unwrap_err();
+            assert_eq!(refusal.condition, condition::ARGUMENT_ERROR);
+            refusal.description
+        };
+        let sequence = |value| Start::SequenceNumber { value, inclusive: true };
+        let text = refused(&filled(10), sequence(10));
+        assert_eq!(text, "The supplied sequence number '10' is invalid. The last sequence number in the system is '9'");
+        refused(&filled(10), Start::Offset { value: i64::MAX, inclusive: false });
+        refused(&filled(0), sequence(0));
+        assert_eq!(filled(0).log().first_of(&sequence(-1)).unwrap(), 0);
     }
 
     #[test]

@@ -258,9 +258,13 @@ impl Emulator {
     pub fn connection_string(&self, hub: &str) -> String {
         let (name, key) = self.namespace.authority.first_key().unwrap_or((DEFAULT_KEY_NAME, DEFAULT_KEY));
         let development = if self.address.is_some() { "UseDevelopmentEmulator=true;" } else { "" };
+        let mut address = self.address();
+        if address.ip().is_unspecified() {
+            // Listening everywhere is no address to connect to.
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
         format!(
-            "Endpoint=sb://{};SharedAccessKeyName={name};SharedAccessKey={key};{development}EntityPath={hub}",
-            self.address()
+            "Endpoint=sb://{address};SharedAccessKeyName={name};SharedAccessKey={key};{development}EntityPath={hub}"
         )
     }
 

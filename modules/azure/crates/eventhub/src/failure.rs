@@ -110,7 +110,7 @@ impl Failure {
                 Self::fatal(format!("the hub is disabled ({condition}): set its status to Active{said}"))
             }
             "com.microsoft:argument-error" | "com.microsoft:argument-out-of-range" => Self::fatal(format!(
-                "the service refuses the request ({condition}): is the position older than the hub's retention, \
+                "the service refuses the request ({condition}): is the position beyond the partition's last event, \
                  or the partition unknown?{said}"
             )),
             "amqp:link:message-size-exceeded" => Self::fatal(format!(

@@ -62,11 +62,11 @@ impl Attachment {
             let mut link = PartitionLink::attach(&live, spec, start).await?;
             let found = live.hub_properties().await;
             let failure = match (link.check(), found) {
+                // Before anything else: the service refuses a position beyond the new hub's last event, as an argument
+                // error that says nothing of its cause.
+                (_, Ok(hub)) if known.is_some_and(|known| known != hub.created_at) => Failure::rebuilt(),
                 (Err(failure), _) | (Ok(()), Err(failure)) => failure,
-                (Ok(()), Ok(hub)) if known.is_none_or(|known| known == hub.created_at) => {
-                    return Ok(Attached { link, incarnation: hub.created_at });
-                }
-                (Ok(()), Ok(_)) => Failure::rebuilt(),
+                (Ok(()), Ok(hub)) => return Ok(Attached { link, incarnation: hub.created_at }),
             };
             link.close().await;
             Err(failure)

@@ -171,8 +171,9 @@ impl Engine {
         let wanted = attach.desired_capabilities.as_ref();
         let runtime_metric = wanted.is_some_and(|wanted| wanted.0.iter().any(|it| it.as_str() == RUNTIME_METRIC));
         let reader = Reader::new(ReaderInfo { consumer_group, epoch, name }, self.wake());
+        // Before the attach: one that is refused displaces nobody.
+        let next = partition.log().first_of(&start)?;
         partition.attach(reader.clone())?;
-        let next = partition.log().first_of(&start);
         Ok(Consumer { hub, number, partition, reader, next, runtime_metric })
     }
 }

@@ -125,6 +125,11 @@ impl Engine {
         self.stage == Stage::Closed
     }
 
+    /// Whether the peer had its time to answer a close, or to read what was still to be written.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.close_by.is_some_and(|by| by <= Instant::now())
+    }
+
     pub(crate) fn is_reset(&self) -> bool {
         self.stage == Stage::Reset
     }
@@ -148,19 +153,23 @@ impl Engine {
 
     /// When [`tick`](Self::tick) is to be called next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        if matches!(self.stage, Stage::Closing | Stage::Closed) {
+            return self.close_by;
+        }
         let idle = self.last_received + self.namespace.limits.idle_timeout;
         let heartbeat = self.heartbeat.map(|every| self.last_sent + every);
         let parked = self.parked.iter().map(|parked| parked.until).min();
         let expiry = self.next_expiry();
-        [Some(idle), heartbeat, parked, expiry, self.close_by].into_iter().flatten().min()
+        [Some(idle), heartbeat, parked, expiry].into_iter().flatten().min()
     }
 
     /// Does what is due by time.
     pub(crate) fn tick(&mut self) {
         let now = Instant::now();
-        if self.close_by.is_some_and(|by| by <= now) {
-            self.stage = Stage::Closed;
-        } else if self.last_received + self.namespace.limits.idle_timeout <= now && self.stage != Stage::Closing {
+        if matches!(self.stage, Stage::Closing | Stage::Closed) {
+            return;
+        }
+        if self.last_received + self.namespace.limits.idle_timeout <= now {
             self.close(&Refusal::new(condition::RESOURCE_LIMIT_EXCEEDED, "the connection was idle for too long"));
         }
         if self.stage == Stage::Running && self.heartbeat.is_some_and(|every| self.last_sent + every <= now) {
@@ -180,9 +189,9 @@ impl Engine {
                 Stage::Running | Stage::Open => {
                     self.close(&Refusal::new(condition::FRAMING_ERROR, malformed.to_string()));
                     // Whatever comes next cannot be told apart.
-                    self.stage = Stage::Closed;
+                    self.finish();
                 }
-                _ => self.stage = Stage::Closed,
+                _ => self.finish(),
             }
         }
     }
@@ -223,7 +232,7 @@ impl Engine {
             // The standard: answer with what is spoken here, and close.
             _ => {
                 self.out.extend_from_slice(&SASL_HEADER);
-                self.stage = Stage::Closed;
+                self.finish();
             }
         }
     }
@@ -235,12 +244,12 @@ impl Engine {
             (Stage::Sasl, code::SASL_INIT) if frame.sasl => self.on_sasl_init(&body.decode()?),
             (_, _) if frame.sasl => return Err(Malformed("a SASL frame where none is due")),
             (Stage::Open, code::OPEN) => self.on_open(&body.decode()?),
-            (Stage::Closing, code::CLOSE) => self.stage = Stage::Closed,
+            (Stage::Closing, code::CLOSE) => self.finish(),
             (Stage::Closing, _) => {}
             (Stage::Open | Stage::Running, code::CLOSE) => {
                 frame::put_performative(&mut self.out, 0, &Close { error: None }, 1);
                 self.end_all();
-                self.stage = Stage::Closed;
+                self.finish();
             }
             (Stage::Running, code::BEGIN) => self.on_begin(channel, &body.decode::<Begin>()?),
             (Stage::Running, code::ATTACH) => self.on_attach(channel, body.decode::<Attach>()?),
@@ -267,7 +276,10 @@ impl Engine {
             mechanism if MECHANISMS.contains(&mechanism) => SaslCode::Ok,
             _ => SaslCode::Auth,
         };
-        self.stage = if code == SaslCode::Ok { Stage::HeaderAfterSasl } else { Stage::Closed };
+        match code {
+            SaslCode::Ok => self.stage = Stage::HeaderAfterSasl,
+            _ => self.finish(),
+        }
         frame::put_sasl(&mut self.out, &SaslOutcome { code, additional_data: None });
     }
 
@@ -297,6 +309,12 @@ impl Engine {
         self.stage = Stage::Running;
     }
 
+    /// Nothing more is read. What is in the output still goes out, if the peer reads it in time.
+    fn finish(&mut self) {
+        self.stage = Stage::Closed;
+        self.close_by.get_or_insert_with(|| Instant::now() + CLOSE_WAIT);
+    }
+
     /// Closes the connection with an error. The peer has a second to answer.
     fn close(&mut self, refusal: &Refusal) {
         match self.stage {
@@ -311,7 +329,7 @@ impl Engine {
                 self.close_by = Some(Instant::now() + CLOSE_WAIT);
             }
             Stage::Closing | Stage::Closed | Stage::Reset => {}
-            Stage::Header | Stage::Sasl | Stage::HeaderAfterSasl => self.stage = Stage::Closed,
+            Stage::Header | Stage::Sasl | Stage::HeaderAfterSasl => self.finish(),
         }
     }
 
@@ -324,10 +342,6 @@ impl Engine {
     /// Whether this connection gave a key by SASL, so that it needs no tokens.
     fn is_authenticated(&self) -> bool {
         self.grants.contains(&Grant::namespace())
-    }
-
-    fn error(&self, refusal: &Refusal) -> Option<definitions::Error> {
-        Some(refusal.to_amqp())
     }
 }
 

@@ -13,6 +13,8 @@ use super::{
     link::{LinkKind, Service},
 };
 use crate::{
+    condition,
+    error::Refusal,
     nodes,
     wire::{
         Malformed,
@@ -24,6 +26,9 @@ use crate::{
 /// How long an answer waits for the very link that its request names, before any link of its session will do. Clients that
 /// name none are served at once.
 const REPLY_TO_WAIT: Duration = Duration::from_millis(500);
+
+/// Answers that one connection may leave waiting.
+const MAX_PARKED: usize = 1000;
 
 /// An answer that waits for its link.
 #[derive(Debug)]
@@ -39,6 +44,11 @@ pub(crate) struct Parked {
 impl Engine {
     pub(super) fn on_request(&mut self, channel: u16, service: Service, message: &Bytes) -> Result<(), Malformed> {
         let request = Request::decode(message)?;
+        if self.parked.len() >= MAX_PARKED {
+            let refusal = Refusal::new(condition::RESOURCE_LIMIT_EXCEEDED, "too many answers have no link to go to");
+            self.close(&refusal);
+            return Ok(());
+        }
         let reply = match service {
             Service::Cbs => {
                 let (reply, grant) = nodes::put_token(&self.namespace, &request);

@@ -142,7 +142,6 @@ impl Engine {
 
     /// Detaches a link for good, with an error.
     pub(super) fn detach(&mut self, channel: u16, handle: u32, refusal: &Refusal) {
-        let error = self.error(refusal);
         let Some(link) = self.sessions.get_mut(&channel).and_then(|session| session.links.get_mut(&handle)) else {
             return;
         };
@@ -153,7 +152,7 @@ impl Engine {
         link.release();
         link.detaching = true;
         self.consumers.retain(|consumer| *consumer != (channel, handle));
-        let detach = Detach { handle: Handle(handle), closed: true, error };
+        let detach = Detach { handle: Handle(handle), closed: true, error: Some(refusal.to_amqp()) };
         frame::put_performative(&mut self.out, channel, &detach, 3);
     }
 

@@ -180,9 +180,9 @@ async fn a_rebuilt_hub_starts_anew() {
     assert!(hub.created_at() > created_at);
     assert_eq!(client.read_partition("hub", "0").await.long("last_enqueued_sequence_number"), -1);
     assert_eq!(hub.publish(0, "first again").unwrap(), 0);
-    // A position from before waits beyond the end, as on the service: it is for the client to notice.
-    let mut stale = client.read(Reading::of("hub", 0).from("x-opt-sequence-number > '50'")).await.unwrap();
-    assert!(crate::client::is_silent(&mut stale).await);
+    // A position from before lies beyond the last event.
+    let stale = client.read(Reading::of("hub", 0).from("x-opt-sequence-number > '50'")).await;
+    assert_eq!(refused(stale).await, condition::ARGUMENT_ERROR);
 }
 
 #[tokio::test]
