@@ -1,1 +1,0 @@
-//! The envelope `tributary.batch/1`.

@@ -1,0 +1,234 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Batch, Body, Event, Offset, SequenceNumber, SourceRef};
+
+fn event(number: i64, body: Body) -> Event {
+    Event {
+        sequence_number: SequenceNumber(number),
+        offset: Offset::new(format!("{}", number * 512)),
+        enqueued_time: 1_767_225_600_000 + number,
+        partition_key: None,
+        properties: vec![("b".into(), "2".into()), ("a".into(), "\u{1}\"\\".into())],
+        body,
+    }
+}
+
+fn batch(bodies: Vec<Body>) -> Batch {
+    let events: Vec<Event> = (7..).zip(bodies).map(|(number, body)| event(number, body)).collect();
+    Batch {
+        module: "example".into(),
+        source: SourceRef {
+            namespace: "ns.example".into(),
+            hub: "hub".into(),
+            consumer_group: "tributary".into(),
+            partition: "3".into(),
+            incarnation: 1_767_225_600_000,
+        },
+        first: SequenceNumber(7),
+        last: SequenceNumber(6 + events.len() as i64),
+        events,
+    }
+}
+
+fn text(text: impl Into<String>) -> Body {
+    Body::Text(text.into())
+}
+
+/// There and back, by whichever way it takes.
+fn round(batch: &Batch) -> Batch {
+    match encode(batch).unwrap() {
+        Encoded::Inline(message) => match decode(&message, "m").unwrap() {
+            Decoded::Batch(batch) => batch,
+            other => panic!("{other:?}"),
+        },
+        Encoded::Claim { key, bytes, message } => match decode(&message, "m").unwrap() {
+            Decoded::Claim(claim) => {
+                assert_eq!(claim.key(), key);
+                claim.open(&bytes).unwrap()
+            }
+            other => panic!("{other:?}"),
+        },
+    }
+}
+
+fn noise(bytes: usize) -> String {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(35 + u8::try_from((state >> 33) % 56).unwrap())
+    };
+    (0..bytes).map(|_| next()).collect()
+}
+
+#[test]
+fn the_form_is_that_of_the_contract() {
+    let mut batch = batch(vec![text(r#"{"a":1.50,"a":2}"#)]);
+    batch.events[0].properties.clear();
+    let Encoded::Inline(message) = encode(&batch).unwrap() else { panic!("a claim") };
+    assert_eq!(
+        message,
+        concat!(
+            r#"{"schema":"tributary.batch/1","module":"example","source":{"namespace":"ns.example","hub":"hub","#,
+            r#""consumerGroup":"tributary","partition":"3","incarnation":1767225600000},"first":7,"last":7,"count":1,"#,
+            r#""encoding":"identity","events":[{"sequenceNumber":7,"offset":"3584","enqueuedTime":1767225600007,"#,
+            r#""partitionKey":null,"properties":{},"body":{"a":1.50,"a":2}}]}"#
+        )
+    );
+}
+
+#[test]
+fn every_body_comes_out_as_it_went_in() {
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let bodies: Vec<Body> = [
+        r#"{"a":1}"#,
+        "[1, 2]",
+        "1e400",
+        "123456789012345678901234567890",
+        "true",
+        "null",
+        "\"a string\"",
+        "",
+        " {\"a\":1}",
+        "{\"a\":1}\n",
+        "{\n\"a\":\r\n1}",
+        r#"{"base64":"AA=="}"#,
+        "{ \n\"base64\" : 1}",
+        r#"{"a":"\ud800"}"#,
+        "{\"a\":",
+        "no json",
+        "\u{0}",
+        "\u{fffe}\u{ffff}",
+        "{\"a\":\"\u{ffff}\"}",
+        "{\"records\":[{}]}\n{\"x\":1}",
+        "\u{feff}{}",
+        &deep,
+    ]
+    .into_iter()
+    .map(text)
+    .chain([Body::Binary(vec![0xff, 0, 1]), Body::Binary(vec![0xc3])])
+    .collect();
+    // All at once (compressed), and each alone (as it is, where that may be).
+    assert_eq!(round(&batch(bodies.clone())), batch(bodies.clone()));
+    for body in bodies {
+        let one = batch(vec![body]);
+        assert_eq!(round(&one), one);
+    }
+}
+
+#[test]
+fn a_message_holds_no_character_that_a_queue_refuses() {
+    for body in ["\u{0}\u{1b}", "{\"a\":\"\u{ffff}\"}", "\u{fffe}"] {
+        let Encoded::Inline(message) = encode(&batch(vec![text(body)])).unwrap() else { panic!("a claim") };
+        let refused = |c: char| (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}');
+        assert!(!message.contains(refused), "{body:?}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_a_message_is_a_claim() {
+    let large = batch(vec![text(noise(2_000_000)), text("{}")]);
+    let Encoded::Claim { key, bytes, message } = encode(&large).unwrap() else { panic!("inline") };
+    assert!(key.starts_with(&format!("claims/{}-", large.id())) && message.len() < 1_000);
+    assert_eq!(round(&large), large);
+    let Decoded::Claim(claim) = decode(&message, "m").unwrap() else { panic!("no claim") };
+    let mut other = bytes;
+    other[100] ^= 1;
+    assert!(claim.open(&other).unwrap_err().to_string().contains("digest"));
+}
+
+#[test]
+fn a_partly_trimmed_range_keeps_its_boundaries() {
+    let mut trimmed = batch(vec![text("{}"), text("{}"), text("{}")]);
+    trimmed.first = SequenceNumber(1);
+    trimmed.last = SequenceNumber(20);
+    assert_eq!(round(&trimmed), trimmed);
+    trimmed.events.clear();
+    assert_eq!(round(&trimmed), trimmed);
+}
+
+#[test]
+fn a_damaged_envelope_is_an_error_that_shows_nothing_of_it() {
+    let Encoded::Inline(message) = encode(&batch(vec![text("{\"a\":1}"), text("{\"secret\":1}")])).unwrap() else {
+        panic!("a claim")
+    };
+    for (from, to) in [
+        ("\"count\":2", "\"count\":3"),
+        ("\"first\":7", "\"first\":8"),
+        ("\"last\":8", "\"last\":7"),
+        ("\"sequenceNumber\":8", "\"sequenceNumber\":7"),
+        ("identity", "gzip"),
+        ("identity", "zstd+base64"),
+        ("\"hub\":\"hub\"", "\"hub\":5"),
+        ("tributary.batch/1", "tributary.batch/2"),
+    ] {
+        let damaged = message.replacen(from, to, 1);
+        assert_ne!(damaged, message);
+        let error = decode(&damaged, "m").unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+    assert!(matches!(decode(&" ".repeat(MAX_MESSAGE_BYTES + 1), "m"), Err(EnvelopeError::TooLarge { .. })));
+}
+
+#[test]
+fn a_small_message_that_unpacks_to_everything_is_refused() {
+    let bomb = zstd::bulk::compress(&vec![b' '; MAX_EVENTS_BYTES + 10], 1).unwrap();
+    let list = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bomb);
+    let Encoded::Inline(message) = encode(&batch(vec![text("{}")])).unwrap() else { panic!("a claim") };
+    let from = message.find("\"encoding\"").unwrap();
+    let message = format!("{}\"encoding\":\"zstd+base64\",\"events\":\"{list}\"}}", &message[..from]);
+    assert!(matches!(decode(&message, "m"), Err(EnvelopeError::TooLarge { .. })));
+}
+
+#[test]
+fn foreign_input_is_named_by_its_content() {
+    for (message, body, time) in [
+        (r#"{"a":1}"#, r#"{"a":1}"#, None),
+        (r#"[{"a":1}]"#, r#"[{"a":1}]"#, None),
+        ("{\"a\":1}\n{\"a\":2}", "{\"a\":1}\n{\"a\":2}", None),
+        ("not json", "not json", None),
+        (r#"{"schema":"other/1"}"#, r#"{"schema":"other/1"}"#, None),
+        (
+            r#"{"event_data":{"b":1.0},"event_metadata":{"enqueued_time":"2026-01-01T00:00:00Z"}}"#,
+            r#"{"b":1.0}"#,
+            Some("2026-01-01T00:00:00Z"),
+        ),
+        (r#"{"event_data":"text","event_metadata":null,"processing_metadata":{}}"#, "text", None),
+    ] {
+        let Decoded::Foreign(foreign) = decode(message, "m-1").unwrap() else { panic!("{message}") };
+        assert_eq!((foreign.event.body.as_str(), foreign.event.enqueued_time.as_deref()), (body, time));
+        assert_eq!((foreign.id, foreign.message_id.as_str()), (crate::BatchId::for_content(message.as_bytes()), "m-1"));
+    }
+}
+
+fn any_body() -> impl Strategy<Value = Body> {
+    let json = prop_oneof![
+        "[ \\t\\n]?[{\\[\"a-c0-9:,.eE+\\-}\\] \\\\]{0,40}",
+        any::<String>(),
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<String>().prop_map(|text| serde_json::json!({ text.as_str(): [text] }).to_string()),
+        any::<String>().prop_map(|text| serde_json::json!({ "base64": text }).to_string()),
+    ];
+    prop_oneof![json.prop_map(Body::Text), any::<Vec<u8>>().prop_map(Body::from_bytes)]
+}
+
+proptest! {
+    #[test]
+    fn there_and_back_changes_nothing(bodies in prop::collection::vec(any_body(), 0..8), key in any::<Option<String>>(),
+                                      properties in any::<Vec<(String, String)>>(), offset in any::<String>()) {
+        let mut batch = batch(bodies);
+        if let Some(event) = batch.events.first_mut() {
+            event.partition_key = key;
+            event.properties = properties;
+            event.offset = Offset::new(offset);
+        }
+        prop_assert_eq!(round(&batch), batch);
+    }
+
+    #[test]
+    fn reading_is_total(message in "(\\{\"schema\":\"tributary.batch/1\",)?[{}\\[\\]\":,a-z0-9]{0,60}") {
+        let _ = decode(&message, "m");
+    }
+}
