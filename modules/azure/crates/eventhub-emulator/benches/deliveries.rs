@@ -1,6 +1,8 @@
-//! How many events of 3.6 KB the emulator delivers over loopback to a client on `fe2o3-amqp`, settled, from four partitions.
+//! How many events of 3.6 KB the emulator delivers over loopback to a client on `fe2o3-amqp`, settled, from four
+//! partitions.
 //!
-//! Client and emulator share this process, so the CPU time is that of both. `cargo bench -p tributary-azure-eventhub-emulator`.
+//! Client and emulator share this process, so the CPU time is that of both. `cargo bench -p
+//! tributary-azure-eventhub-emulator`.
 #![allow(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
 use std::time::Instant;

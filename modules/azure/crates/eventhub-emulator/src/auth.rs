@@ -152,8 +152,8 @@ impl Authority {
     }
 }
 
-/// The path of an entity in lower case, without scheme and host: `sb://ns/Hub/ConsumerGroups/x` and `hub/consumergroups/x`
-/// are the same. The host is not compared: the emulator has no name of its own.
+/// The path of an entity in lower case, without scheme and host: `sb://ns/Hub/ConsumerGroups/x` and
+/// `hub/consumergroups/x` are the same. The host is not compared: the emulator has no name of its own.
 pub(crate) fn entity_path(address: &str) -> Vec<String> {
     let path = match address.split_once("://") {
         Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),

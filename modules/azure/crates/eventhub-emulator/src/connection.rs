@@ -1,7 +1,8 @@
 //! The input and output of one connection: bytes in, [`Engine`], bytes out.
 //!
-//! One task serves a connection. It reads and writes at the same time, so that neither side can block the other, and fills
-//! the output from the partitions only while the output is short: a peer that does not read costs a bounded amount of memory.
+//! One task serves a connection. It reads and writes at the same time, so that neither side can block the other, and
+//! fills the output from the partitions only while the output is short: a peer that does not read costs a bounded
+//! amount of memory.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,8 +14,8 @@ use tokio::{
 
 use crate::engine::Engine;
 
-/// Deliveries are added to the output until it is this long. A quarter of a MiB is some 70 events of 3.6 KB: enough for one
-/// large write, little enough to stay in a core's cache.
+/// Deliveries are added to the output until it is this long. A quarter of a MiB is some 70 events of 3.6 KB: enough for
+/// one large write, little enough to stay in a core's cache.
 pub(crate) const OUTPUT_TARGET: usize = 256 * 1024;
 /// Above this nothing is read either: the peer sends requests and does not read the answers.
 const OUTPUT_LIMIT: usize = 4 * 1024 * 1024;

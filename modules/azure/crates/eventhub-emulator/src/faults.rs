@@ -225,8 +225,8 @@ impl Faults {
         self.state().connections().iter().for_each(|connection| connection.wake.notify_one());
     }
 
-    /// Refuses the next `count` attaches of receivers and senders (not those of `$cbs` and `$management`) with this error
-    /// condition, for example [`condition::SERVER_BUSY`].
+    /// Refuses the next `count` attaches of receivers and senders (not those of `$cbs` and `$management`) with this
+    /// error condition, for example [`condition::SERVER_BUSY`].
     pub fn refuse_attaches(&self, count: u64, condition: impl Into<String>) {
         refuse(&self.state().attaches, count, condition);
     }
@@ -257,8 +257,8 @@ impl Faults {
         Ok(partition.end_readers(&refusal, |reader| reader.consumer_group.eq_ignore_ascii_case(consumer_group)))
     }
 
-    /// Drops the events of a partition before this sequence number, as if their retention had passed. A receiver that has not
-    /// read them goes on with the first that is left.
+    /// Drops the events of a partition before this sequence number, as if their retention had passed. A receiver that
+    /// has not read them goes on with the first that is left.
     ///
     /// # Errors
     /// No such hub or partition.

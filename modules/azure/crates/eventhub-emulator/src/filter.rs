@@ -7,8 +7,8 @@ use fe2o3_amqp_types::{
 
 use crate::error::{Refusal, condition};
 
-/// The filter's key, and its descriptor when that is a symbol. Its numeric form is 0x0000_468c_0000_0004: both are in use,
-/// and neither is looked at, because the key says the same.
+/// The filter's key, and its descriptor when that is a symbol. Its numeric form is 0x0000_468c_0000_0004: both are in
+/// use, and neither is looked at, because the key says the same.
 const SELECTOR: &str = "apache.org:selector-filter:string";
 
 /// A start position.

@@ -18,32 +18,37 @@
 //!
 //! # What it imitates
 //!
-//! The part of the service that a client sees over AMQP 1.0: SASL (`MSSBCBS`, `PLAIN`, `ANONYMOUS`, `EXTERNAL`), tokens put to
-//! `$cbs` and really checked (signature, expiry, audience), `$management` reads of hubs and partitions, senders to a hub and to
-//! a partition (single messages and batches, round robin and by key), receivers from every kind of position, epochs, the
-//! limit of five readers, delivery annotations with the partition's last event, and the error conditions of all this. Over
-//! plain TCP, TLS, and WebSockets.
+//! The part of the service that a client sees over AMQP 1.0: SASL (`MSSBCBS`, `PLAIN`, `ANONYMOUS`, `EXTERNAL`), tokens
+//! put to `$cbs` and really checked (signature, expiry, audience), `$management` reads of hubs and partitions, senders
+//! to a hub and to a partition (single messages and batches, round robin and by key), receivers from every kind of
+//! position, epochs, the limit of five readers, delivery annotations with the partition's last event, and the error
+//! conditions of all this. Over plain TCP, TLS, and WebSockets.
 //!
-//! Its behaviour is derived from Microsoft's clients, which are under the MIT licence, from public documentation, and from
-//! what those clients were seen to send and to need. Microsoft's own emulator was neither used nor looked into. The clients
-//! for Python and JavaScript run on it unmodified: `tests/peers.rs`.
+//! Its behaviour is derived from Microsoft's clients, which are under the MIT licence, from public documentation, and
+//! from what those clients were seen to send and to need. Microsoft's own emulator was neither used nor looked into.
+//! The clients for Python and JavaScript run on it unmodified: `tests/conformance/peers.rs`.
 //!
 //! # What it does not imitate
 //!
-//! Storage beyond memory, retention by time, capture, schema registry, Kafka, throughput units and quotas, rights of a key
-//! (any key may do everything), roles of an Entra token (a token is compared, not parsed), geo-replication, idempotent
-//! producers, link redirects, transactions. A message that needs more frames than a peer's whole session window is sent
-//! regardless of the window.
-//! Answers of which nothing is known are guesses: an empty partition reports -1 as its last sequence number and offset, and
-//! 1970 as its last time; one from which everything expired begins at the number that comes next.
+//! Storage beyond memory, retention by time, capture, schema registry, Kafka, throughput units and quotas, rights of a
+//! key (any key may do everything), roles of an Entra token (a token is compared, not parsed), geo-replication,
+//! idempotent producers, link redirects, transactions. A message that needs more frames than a peer's whole session
+//! window is sent regardless of the window.
+//!
+//! A position beyond the last event is refused with `com.microsoft:argument-error`, as users of the service report it.
+//! Answers of which nothing is known are guesses: an empty partition reports -1 as its last sequence number and offset,
+//! and 1970 as its last time; one from which everything expired begins at the number that comes next.
 //!
 //! # How it is built
 //!
-//! One task serves a connection: it reads, hands the bytes to an engine that knows no input and output, and writes what that
-//! appends. The types and the codec of AMQP are those of `fe2o3-amqp-types`; framing, sessions and links are written here. The
-//! library's own acceptor was tried first. It cannot drain, cannot give up a link or a connection without a handshake, ends
-//! the process' task on a frame shorter than its header, encodes every message once more for every reader, and would make the
-//! client, which is built on that library, be tested by itself.
+//! One task serves a connection: it reads, hands the bytes to an engine that knows no input and output, and writes what
+//! that appends. The types and the codec of AMQP are those of `fe2o3-amqp-types`; framing, sessions and links are
+//! written here. The library's own acceptor (0.18.4) carried a prototype that served the same clients. It was given up
+//! because it panics on a frame shorter than its header, encodes every message anew for every reader, and because the
+//! project's own client is built on that library: two ends of one library agree on its mistakes.
+//!
+//! Measured on two cores, client (`fe2o3-amqp`) and emulator in one process over loopback: about 240,000 settled events
+//! of 3.6 KB a second, 8 us of CPU each for both ends (`cargo bench -p tributary-azure-eventhub-emulator`).
 
 mod address;
 mod auth;

@@ -15,8 +15,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{Error, connection, engine::Engine, faults::Remote, server::Namespace, websocket};
 
-/// Microsoft's Python client reads TCP_MAXSEG back and sets it again. Over loopback the kernel reports 32,768 and then refuses
-/// to set more than 32,767, so that the client fails to connect unless the listener asks for less.
+/// Microsoft's Python client reads TCP_MAXSEG back and sets it again. Over loopback the kernel reports 32,768 and then
+/// refuses to set more than 32,767, so that the client fails to connect unless the listener asks for less.
 const MAX_SEGMENT: u32 = 32_000;
 /// A peer that has not finished the handshake below AMQP by then is cut off.
 const HANDSHAKE: Duration = Duration::from_secs(10);

@@ -158,8 +158,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Also detaches links whose token expires while they are attached. Without it, an expired token only keeps new links
-    /// from being attached.
+    /// Also detaches links whose token expires while they are attached. Without it, an expired token only keeps new
+    /// links from being attached.
     #[must_use]
     pub fn detach_on_expiry(mut self) -> Self {
         self.limits.detach_on_expiry = true;
@@ -253,8 +253,8 @@ impl Emulator {
         self.websocket
     }
 
-    /// A connection string for a hub, with the first key. `UseDevelopmentEmulator=true` makes Microsoft's clients speak plain
-    /// AMQP; it is left out when there is no plain listener.
+    /// A connection string for a hub, with the first key. `UseDevelopmentEmulator=true` makes Microsoft's clients speak
+    /// plain AMQP; it is left out when there is no plain listener.
     pub fn connection_string(&self, hub: &str) -> String {
         let (name, key) = self.namespace.authority.first_key().unwrap_or((DEFAULT_KEY_NAME, DEFAULT_KEY));
         let development = if self.address.is_some() { "UseDevelopmentEmulator=true;" } else { "" };
@@ -299,7 +299,8 @@ impl Emulator {
         self.namespace.faults.connections().len()
     }
 
-    /// Closes every connection with `amqp:connection:forced`, waits a second at most for the peers to answer, and stops.
+    /// Closes every connection with `amqp:connection:forced`, waits a second at most for the peers to answer, and
+    /// stops.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         let goodbye = Command::Close(Refusal::new(condition::CONNECTION_FORCED, "the emulator shuts down"));

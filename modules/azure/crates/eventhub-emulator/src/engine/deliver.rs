@@ -35,8 +35,8 @@ enum Turn {
 }
 
 impl Engine {
-    /// Adds deliveries until the output, of which `waiting` bytes are not written yet, is long enough. Returns whether there is
-    /// more to add as soon as the output is shorter.
+    /// Adds deliveries until the output, of which `waiting` bytes are not written yet, is long enough. Returns whether
+    /// there is more to add as soon as the output is shorter.
     pub(crate) fn pump(&mut self, waiting: usize) -> bool {
         if self.stage != Stage::Running {
             return false;

@@ -1,8 +1,8 @@
 //! The protocol of one connection, without input and output: frames in, frames out.
 //!
-//! [`Engine::receive`] takes what was read, [`Engine::pump`] adds what can be delivered, and both append frames to one output
-//! buffer. Everything is called from the connection's own task, so that nothing here waits and nothing needs a lock but the
-//! partitions and the faults, which connections share.
+//! [`Engine::receive`] takes what was read, [`Engine::pump`] adds what can be delivered, and both append frames to one
+//! output buffer. Everything is called from the connection's own task, so that nothing here waits and nothing needs a
+//! lock but the partitions and the faults, which connections share.
 
 mod attach;
 mod deliver;

@@ -1,7 +1,7 @@
 //! Requests to `$cbs` and `$management`, and the way of their answers.
 //!
-//! A client opens two links, one to send requests and one to receive answers, and may send a request before the second is
-//! attached or has credit. An answer that has no link yet is therefore kept until it has one.
+//! A client opens two links, one to send requests and one to receive answers, and may send a request before the second
+//! is attached or has credit. An answer that has no link yet is therefore kept until it has one.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ use crate::{
     },
 };
 
-/// How long an answer waits for the very link that its request names, before any link of its session will do. Clients that
-/// name none are served at once.
+/// How long an answer waits for the very link that its request names, before any link of its session will do. Clients
+/// that name none are served at once.
 const REPLY_TO_WAIT: Duration = Duration::from_millis(500);
 
 /// Answers that one connection may leave waiting.
@@ -94,8 +94,8 @@ impl Engine {
         }
     }
 
-    /// The link for an answer: the one whose address or name the request gave as reply-to, else the last that was attached in
-    /// the request's session, else the last of the connection.
+    /// The link for an answer: the one whose address or name the request gave as reply-to, else the last that was
+    /// attached in the request's session, else the last of the connection.
     fn reply_link(&self, parked: &Parked, now: Instant) -> Option<(u16, u32)> {
         let mut in_session = None;
         let mut anywhere = None;

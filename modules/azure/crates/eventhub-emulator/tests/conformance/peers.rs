@@ -1,5 +1,5 @@
-//! Microsoft's own clients, unmodified, against the emulator. What they list, send and receive is compared with what the
-//! emulator holds.
+//! Microsoft's own clients, unmodified, against the emulator. What they list, send and receive is compared with what
+//! the emulator holds.
 
 use std::{
     path::{Path, PathBuf},
@@ -41,7 +41,8 @@ fn describe(event: &StoredEvent) -> Value {
     })
 }
 
-/// Runs a peer on a fresh hub and compares. `unquote` turns a body as it is stored into the body as the client shows it.
+/// Runs a peer on a fresh hub and compares. `unquote` turns a body as it is stored into the body as the client shows
+/// it.
 async fn compare(command: &mut Command, refusals: [&str; 3], unquote: fn(&str) -> String) {
     let emulator = Emulator::builder().hub(HubConfig::new("hub", 4).consumer_group("tributary")).start().await.unwrap();
     let hub = emulator.hub("hub").unwrap();

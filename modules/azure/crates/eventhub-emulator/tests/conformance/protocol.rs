@@ -71,10 +71,10 @@ async fn a_key_by_sasl_plain_needs_no_token() {
 async fn an_expired_token_keeps_new_links_out() {
     let emulator = filled(1).await;
     let mut client = Client::open(&emulator, SaslProfile::Anonymous).await;
-    let token = emulator.sas_token("hub", 2);
+    let token = emulator.sas_token("hub", 3);
     assert_eq!(client.put_token(SAS, &token, "sb://x/hub").await.status, 202);
     let mut early = client.read(Reading::of("hub", 0)).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(2100)).await;
+    tokio::time::sleep(Duration::from_millis(3100)).await;
     assert_eq!(sequences(&mut early, 1).await, [0], "an attached link goes on");
     assert_eq!(refused(client.read(Reading::of("hub", 0)).await).await, condition::UNAUTHORIZED);
 }
@@ -355,11 +355,11 @@ async fn a_receiver_goes_on_behind_what_expired() {
 
 #[tokio::test]
 async fn a_silent_peer_is_cut_off_and_one_with_heartbeats_stays() {
-    let builder = Emulator::builder().hub(HubConfig::new("hub", 1)).idle_timeout(Duration::from_millis(400));
+    let builder = Emulator::builder().hub(HubConfig::new("hub", 1)).idle_timeout(Duration::from_millis(1000));
     let emulator = builder.start().await.unwrap();
     let mut alive = Client::connect(&emulator, "hub").await;
     let silent = tokio::net::TcpStream::connect(emulator.address()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_eq!(alive.read_hub("hub").await.status, 200);
     assert_eq!(emulator.connections(), 1);
     drop(silent);
