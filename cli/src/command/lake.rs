@@ -129,6 +129,12 @@ fn report(args: &Args, summary: &Summary) {
     for (reason, count) in &summary.quarantined {
         println!("  {reason} {count}");
     }
+    if summary.outside_window > 0 {
+        println!(
+            "  {} with a time far from their file's: filed under the day of the file, and marked in unmapped",
+            summary.outside_window
+        );
+    }
 }
 
 /// One input file is one batch, named by its content: running twice writes nothing twice.

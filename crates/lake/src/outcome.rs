@@ -321,3 +321,150 @@ impl OutcomeBuilder {
         self.bytes.extend_from_slice(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::objects::LakeObject;
+
+    fn id() -> BatchId {
+        BatchId::for_content(b"batch")
+    }
+
+    fn outcome() -> Outcome {
+        let object = |day: u32, rows| LakeObject {
+            key: format!(
+                "ext/example/1.3.0/region=eu-west-1/accountId=external/eventDay=2026010{day}/{}.parquet",
+                id()
+            ),
+            bytes: Bytes::from(vec![day as u8; 100]),
+            rows,
+            class_uid: 2004,
+        };
+        let made =
+            LakeObjects { objects: vec![object(1, 3), object(2, 4)], outside_window: 2, ..LakeObjects::default() };
+        let key = format!("quarantine/example/2026/01/01/{}.ndjson.zst", id());
+        let quarantine = QuarantineObject { key, bytes: Bytes::from_static(b"\n\n"), entries: 2 };
+        OutcomeBuilder::new(id(), "digest", 5).lake(&made).quarantine(Some(&quarantine)).build()
+    }
+
+    fn staged(outcome: &Outcome) -> Vec<u8> {
+        outcome.encode().iter().flat_map(|part| part.to_vec()).collect()
+    }
+
+    fn decode(bytes: impl Into<Bytes>) -> Result<Outcome, OutcomeError> {
+        Outcome::decode(&id(), &bytes.into())
+    }
+
+    /// The staged form with something else in its manifest.
+    fn altered(change: impl FnOnce(&mut Manifest)) -> Result<Outcome, OutcomeError> {
+        let mut outcome = outcome();
+        change(&mut outcome.manifest);
+        decode(staged(&outcome))
+    }
+
+    #[test]
+    fn the_form_is_a_line_of_json_and_the_bytes() {
+        let outcome = outcome();
+        let bytes = staged(&outcome);
+        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        let line: serde_json::Value = serde_json::from_slice(&bytes[..end]).unwrap();
+        assert_eq!(line["schema"], "tributary.outcome/1");
+        assert_eq!(line["batch"], id().as_str());
+        assert_eq!(line["mappings"], "digest");
+        let counts = serde_json::json!({"events": 5, "records": 9, "mapped": 7, "quarantined": 2, "overflowed": 0,
+            "outsideWindow": 2, "overGroupLimit": 0});
+        assert_eq!(line["counts"], counts);
+        let groups: Vec<_> = line["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|group| (&group["destination"], &group["offset"], &group["length"], &group["class"]))
+            .collect();
+        let (lake, none) = (serde_json::json!("lake"), serde_json::Value::Null);
+        let [zero, hundred, two_hundred, two, class] = [0, 100, 200, 2, 2004].map(serde_json::Value::from);
+        assert_eq!(
+            groups,
+            [
+                (&lake, &zero, &hundred, &class),
+                (&lake, &hundred, &hundred, &class),
+                (&"quarantine".into(), &two_hundred, &two, &none)
+            ]
+        );
+        assert_eq!(&bytes[end + 1..], [&[1; 100][..], &[2; 100], b"\n\n"].concat());
+        assert_eq!(decode(bytes), Ok(outcome));
+    }
+
+    #[test]
+    fn a_later_writers_more_fields_do_not_matter() {
+        let text = String::from_utf8_lossy(&staged(&outcome())).replacen("{\"schema\"", "{\"later\":{},\"schema\"", 1);
+        assert!(decode(text.into_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_foreign_or_hostile_manifest_is_refused() {
+        assert!(matches!(
+            altered(|manifest| manifest.schema = "tributary.outcome/2".into()),
+            Err(OutcomeError::Schema)
+        ));
+        let other = BatchId::for_content(b"other");
+        assert_eq!(altered(|manifest| manifest.batch = other.clone()), Err(OutcomeError::OtherBatch(other)));
+        assert_eq!(altered(|manifest| manifest.groups[1].offset -= 1), Err(OutcomeError::Offset(1)));
+        assert_eq!(altered(|manifest| manifest.groups[2].offset = u64::MAX), Err(OutcomeError::Offset(2)));
+        let cut = altered(|manifest| manifest.groups[2].length = u64::MAX);
+        assert!(matches!(cut, Err(OutcomeError::Length { .. })), "{cut:?}");
+        assert!(matches!(altered(|manifest| drop(manifest.groups.pop())), Err(OutcomeError::Length { .. })));
+        assert_eq!(altered(|manifest| manifest.groups[0].sha256 = "00".into()), Err(OutcomeError::Digest(0)));
+        assert_eq!(altered(|manifest| manifest.groups[0].rows += 1), Err(OutcomeError::Counts));
+        assert_eq!(altered(|manifest| manifest.counts.records = u64::MAX), Err(OutcomeError::Counts));
+        let many = altered(|manifest| manifest.groups = vec![manifest.groups[0].clone(); 258]);
+        assert_eq!(many, Err(OutcomeError::TooManyGroups(258)));
+    }
+
+    /// Whoever can write to the staging bucket must not be able to write anywhere else through a worker.
+    #[test]
+    fn a_key_of_another_place_or_batch_is_refused() {
+        let other = BatchId::for_content(b"other");
+        for key in [
+            String::new(),
+            format!("{}.parquet", id()),
+            format!("ext/x/region=a/../{}.parquet", id()),
+            format!("/ext/x/region=a/{}.parquet", id()),
+            format!("ext/x/region=a/{}.parquet/", id()),
+            format!("ext/x/region=a/{other}.parquet"),
+            format!("ext/x/region=a/{}", id()),
+            format!("quarantine/x/region=a/{}.parquet", id()),
+            format!("staged/{}", id()),
+        ] {
+            assert_eq!(altered(|manifest| manifest.groups[0].key = key.clone()), Err(OutcomeError::Key(0)), "{key:?}");
+            assert_eq!(altered(|manifest| manifest.groups[2].key = key.clone()), Err(OutcomeError::Key(2)), "{key:?}");
+        }
+        let twice = altered(|manifest| manifest.groups[1].key = manifest.groups[0].key.clone());
+        assert_eq!(twice, Err(OutcomeError::Key(1)));
+    }
+
+    #[test]
+    fn an_object_cut_anywhere_or_added_to_is_refused() {
+        let whole = staged(&outcome());
+        for end in 0..whole.len() {
+            assert!(decode(whole[..end].to_vec()).is_err(), "cut at {end}");
+        }
+        assert!(matches!(decode([&whole[..], b"x"].concat()), Err(OutcomeError::Length { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..2_000) {
+            let _ = decode(bytes.clone());
+            let mut whole = staged(&outcome());
+            let at = at % whole.len();
+            whole.splice(at..(at + bytes.len()).min(whole.len()), bytes);
+            if let Ok(read) = decode(whole) {
+                // What still passes has the groups that were staged.
+                prop_assert_eq!(read.bytes, outcome().bytes);
+            }
+        }
+    }
+}

@@ -182,9 +182,12 @@ impl<'b> QuarantineReader<'b> {
     /// A reader of an object's bytes.
     ///
     /// # Errors
-    /// When memory for the decompressor is out.
+    /// When there are no bytes at all, or memory for the decompressor is out.
     pub fn new(bytes: &'b [u8], limits: QuarantineLimits) -> Result<Self, QuarantineReadError> {
         let fail = |source| QuarantineReadError::Compressed { entries: 0, source };
+        if bytes.is_empty() {
+            return Err(fail(std::io::ErrorKind::UnexpectedEof.into()));
+        }
         let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(fail)?;
         decoder.window_log_max(WINDOW_LOG_MAX).map_err(fail)?;
         // One byte more than allowed tells a full object from one that is too large.
@@ -225,5 +228,100 @@ impl Iterator for QuarantineReader<'_> {
         let next = self.read().transpose();
         self.ended = !matches!(next, Some(Ok(_)));
         next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: i64 = 1_767_268_800_000; // 2026-01-01T12:00:00Z
+
+    fn entry(raw: &str) -> QuarantineEntry<'_> {
+        QuarantineEntry {
+            reason: "unknown-kind".into(),
+            detail: "no mapping claims it".into(),
+            kind: None,
+            position: serde_json::json!({"partition": "3", "sequenceNumber": 17, "record": 0}),
+            mappings: "digest".into(),
+            received_at: received_at(NOON).into(),
+            raw: raw.into(),
+        }
+    }
+
+    fn object(entries: &[QuarantineEntry<'_>]) -> QuarantineObject {
+        quarantine_object("example-1", NOON, &BatchId::for_content(b"x"), entries).unwrap().unwrap()
+    }
+
+    fn read(bytes: &[u8], limits: QuarantineLimits) -> Result<Vec<QuarantineEntry<'static>>, QuarantineReadError> {
+        QuarantineReader::new(bytes, limits)?.collect()
+    }
+
+    #[test]
+    fn entries_come_back_as_they_were_whatever_is_in_them() {
+        let raws = ["{\"a\":1}", "not json\nat all\r\n", "\u{0}\u{1f}\"\\", "東京\u{1F30A}", ""];
+        let entries: Vec<_> = raws.iter().map(|raw| entry(raw)).collect();
+        let object = object(&entries);
+        assert_eq!(object.entries, 5);
+        assert_eq!(read(&object.bytes, QuarantineLimits::default()).unwrap(), entries);
+    }
+
+    #[test]
+    fn key_and_line_have_the_contract_form() {
+        let made = object(&[entry("{}")]);
+        assert_eq!(made.key, format!("quarantine/example-1/2026/01/01/{}.ndjson.zst", BatchId::for_content(b"x")));
+        let mut text = String::new();
+        zstd::stream::read::Decoder::new(&made.bytes[..]).unwrap().read_to_string(&mut text).unwrap();
+        let expected = concat!(
+            r#"{"reason":"unknown-kind","detail":"no mapping claims it","kind":null,"#,
+            r#""position":{"partition":"3","record":0,"sequenceNumber":17},"mappings":"digest","#,
+            r#""receivedAt":"2026-01-01T12:00:00.000Z","raw":"{}"}"#,
+            "\n"
+        );
+        assert_eq!(text, expected);
+        assert_eq!(object(&[entry("{}")]), made, "a retry makes the same object");
+        let batch = BatchId::for_content(b"x");
+        assert_eq!(quarantine_object("example-1", NOON, &batch, &[]).unwrap(), None);
+        for module in ["", "..", "a/b", "A", &"a".repeat(65)] {
+            assert!(matches!(quarantine_key(module, NOON, &batch), Err(QuarantineError::Module(_))), "{module:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_foreign_is_told_from_an_end() {
+        let raws: Vec<String> = (0..500).map(|index| format!("{{\"n\":{}}}", index * 7_919 % 1_000)).collect();
+        let entries: Vec<_> = raws.iter().map(|raw| entry(raw)).collect();
+        let whole = object(&entries).bytes;
+        for end in [0, 1, whole.len() / 2, whole.len() - 1] {
+            let cut = read(&whole[..end], QuarantineLimits::default());
+            assert!(matches!(cut, Err(QuarantineReadError::Compressed { .. })), "{end}: {cut:?}");
+        }
+        let foreign = zstd::stream::encode_all(&b"{\"reason\":1}\n"[..], 3).unwrap();
+        let error = read(&foreign, QuarantineLimits::default()).unwrap_err();
+        assert!(matches!(error, QuarantineReadError::Entry { line: 1, .. }), "{error}");
+        assert!(matches!(read(b"plain", QuarantineLimits::default()), Err(QuarantineReadError::Compressed { .. })));
+    }
+
+    #[test]
+    fn a_small_object_cannot_take_all_memory() {
+        let bomb = zstd::stream::encode_all(std::io::repeat(b' ').take(64 << 20), 19).unwrap();
+        assert!(bomb.len() < 64 * 1024);
+        let limits = QuarantineLimits { bytes: 8 << 20, line: 1 << 20 };
+        let error = read(&bomb, limits).unwrap_err();
+        assert!(matches!(error, QuarantineReadError::TooLarge { what: "a line", .. }), "{error}");
+        let entries: Vec<_> = (0..20_000).map(|_| entry("{}")).collect();
+        let many = object(&entries);
+        let error = read(&many.bytes, QuarantineLimits { bytes: 1 << 20, line: 1 << 20 }).unwrap_err();
+        assert!(matches!(error, QuarantineReadError::TooLarge { what: "the object", .. }), "{error}");
+    }
+
+    #[test]
+    fn an_object_exactly_as_large_as_allowed_is_read() {
+        let entries = vec![entry("{}"); 3];
+        let size: usize = entries.iter().map(|entry| serde_json::to_vec(entry).unwrap().len() + 1).sum();
+        let bytes = object(&entries).bytes;
+        let limits = |bytes: usize| QuarantineLimits { bytes: bytes as u64, line: size };
+        assert_eq!(read(&bytes, limits(size)).unwrap().len(), 3);
+        assert!(matches!(read(&bytes, limits(size - 1)), Err(QuarantineReadError::TooLarge { .. })));
     }
 }

@@ -103,10 +103,10 @@ impl Thrift<'_> {
             3 => self.at += 1,
             4..=6 => drop(self.varint()),
             7 => self.at += 8,
-            8 => drop({
+            8 => {
                 let length = self.varint() as usize;
                 self.at += length;
-            }),
+            }
             9 | 10 => {
                 let (count, inner) = self.list();
                 // In a list a boolean takes a byte.

@@ -3,6 +3,8 @@
 //! Rules: `docs/` of Security Lake's custom sources (one class an object, pages under 1 MB uncompressed, one row group,
 //! zstd, rows sorted by time), and this project's own (one schema a class whatever the rows, no embedded Arrow schema,
 //! cheap columns where there is nothing).
+// A test that finds nothing where it looks has failed: panicking is its job.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod footer;
 mod peers;
