@@ -286,6 +286,20 @@ mod tests {
     use super::*;
     use crate::{Durability, LocalStore};
 
+    /// Workers run on many threads.
+    #[test]
+    fn every_operation_can_move_between_threads() {
+        fn sent<T: Send>(_: T) {}
+        let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        let (staging, outcome) = (Staging::new(Arc::clone(&store)), outcome(&batch(0), "first", 1));
+        sent(Publisher::new(Arc::clone(&store), store).publish(&outcome));
+        sent(staging.stage(&outcome));
+        sent(staging.read(&batch(0)));
+        sent(staging.list(""));
+        sent(staging.put_claim("", Bytes::new()));
+        sent(staging.get_claim(""));
+    }
+
     #[tokio::test]
     async fn memory_conforms() {
         all(|| Arc::new(object_store::memory::InMemory::new())).await;

@@ -1,8 +1,9 @@
 //! A staged outcome's groups to lake and quarantine.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use object_store::{ObjectStore, PutPayload};
 
 use crate::outcome::{Destination, GroupEntry, Outcome};
@@ -44,17 +45,30 @@ impl Publisher {
     /// # Errors
     /// When a store fails or denies. Some of the groups may be written by then.
     pub async fn publish(&self, outcome: &Outcome) -> Result<Published, StoreError> {
-        let put = |group: &GroupEntry| self.put(group.clone(), outcome);
+        let failed = AtomicBool::new(false);
+        let put = |group: &GroupEntry| {
+            let (group, failed) = (group.clone(), &failed);
+            async move {
+                // After a failure nothing new begins, but what is on its way is waited for: when this returns, nobody
+                // is at work on the batch any more.
+                if failed.load(Ordering::Relaxed) {
+                    return Ok(Published::default());
+                }
+                let result = self.put(group, outcome).await;
+                failed.fetch_or(result.is_err(), Ordering::Relaxed);
+                result
+            }
+        };
         let puts: Vec<_> = outcome.manifest().groups.iter().map(put).collect();
-        let results = stream::iter(puts).buffer_unordered(CONCURRENT_PUTS);
-        let add = |sum: Published, one: Published| async move {
+        let results: Vec<_> = stream::iter(puts).buffer_unordered(CONCURRENT_PUTS).collect().await;
+        results.into_iter().try_fold(Published::default(), |sum, one| {
+            let one = one?;
             Ok(Published {
                 objects: sum.objects + one.objects,
                 existing: sum.existing + one.existing,
                 bytes: sum.bytes + one.bytes,
             })
-        };
-        results.try_fold(Published::default(), add).await
+        })
     }
 
     async fn put(&self, group: GroupEntry, outcome: &Outcome) -> Result<Published, StoreError> {
