@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMillisecondBuilder,
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
+use arrow_array::{
+    ArrayRef, ArrowPrimitiveType, BooleanArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StringArray,
+    StructArray, new_null_array,
 };
-use arrow_array::{ArrayRef, ListArray, MapArray, RecordBatch, StructArray};
-use arrow_buffer::{NullBufferBuilder, OffsetBuffer};
-use arrow_schema::{ArrowError, DataType, Field};
-use tributary_ocsf::columns::{Column, ColumnType, Columns, data_type};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer};
+use arrow_schema::{ArrowError, DataType, FieldRef, Fields};
+use tributary_ocsf::columns::{Column, ColumnType, Columns};
 use tributary_ocsf::{Object, Schema, Value, write_value};
 
 /// A batch and what had no column of its own.
@@ -29,14 +30,15 @@ pub struct Encoded {
 /// Only when a column outgrows Arrow's 2 GiB offsets, which a batch of 8 MiB cannot.
 pub fn encode(schema: &Schema, columns: &Columns, events: &[&Object<'_>]) -> Result<Encoded, ArrowError> {
     let mut encoder = Encoder { schema, path: Vec::new(), overflow: Vec::new(), overflowed: 0 };
-    let mut root = StructColumn::new(&columns.columns, events.len());
+    let arrow_schema = Arc::new(columns.arrow_schema());
+    let mut root = StructColumn::new(&columns.columns, arrow_schema.fields(), events.len());
     let unmapped = columns.columns.iter().position(|column| column.ty == ColumnType::Map);
     for event in events {
         encoder.row(&mut root, unmapped, event);
     }
     let rows = events.len();
     let arrays = root.children.into_iter().map(|child| child.finish(rows)).collect::<Result<Vec<_>, _>>()?;
-    let batch = RecordBatch::try_new(Arc::new(columns.arrow_schema()), arrays)?;
+    let batch = RecordBatch::try_new(arrow_schema, arrays)?;
     Ok(Encoded { batch, overflowed: encoder.overflowed })
 }
 
@@ -104,30 +106,25 @@ impl Encoder<'_> {
 
     /// Appends one value to a column; exactly one slot is filled, with null when the value does not fit.
     fn append(&mut self, column: &mut Leaf, name: &'static str, value: &Value<'_>) {
-        column.len += 1;
         match (&mut column.data, value) {
-            (Data::Bool(builder), Value::Bool(value)) => builder.append_value(*value),
-            (Data::Int32(builder), Value::Int(number)) => match i32::try_from(*number) {
-                Ok(number) => builder.append_value(number),
-                Err(_) => {
-                    builder.append_null();
-                    self.spill(name, value);
-                }
+            (Data::Bool(values), Value::Bool(value)) => values.append(*value),
+            (Data::Int32(values), Value::Int(number)) => match i32::try_from(*number) {
+                Ok(number) => values.push(number),
+                Err(_) => return self.refuse(column, name, value),
             },
-            (Data::Int64(builder), Value::Int(number)) => builder.append_value(*number),
-            (Data::Double(builder), Value::Float(number)) => builder.append_value(*number),
-            (Data::Timestamp(builder), Value::Time(ms)) => builder.append_value(*ms),
-            (Data::Text(builder), Value::Str(text) | Value::Json(text)) => builder.append_value(text),
+            (Data::Int64(values), Value::Int(number)) => values.push(*number),
+            (Data::Double(values), Value::Float(number)) => values.push(*number),
+            (Data::Timestamp(values), Value::Time(ms)) => values.push(*ms),
+            (Data::Text(text), Value::Str(value) | Value::Json(value)) => text.push(value),
             // Objects below the depth cut are JSON text.
-            (Data::Text(builder), Value::Object(_) | Value::Array(_)) => {
-                let mut text = String::new();
-                write_value(self.schema, value, &mut text);
-                builder.append_value(text);
+            (Data::Text(text), Value::Object(_) | Value::Array(_)) => {
+                let mut json = String::new();
+                write_value(self.schema, value, &mut json);
+                text.push(&json);
             }
             (Data::Struct(inner), Value::Object(object)) => {
                 let row = inner.len;
                 inner.len += 1;
-                inner.nulls.append_non_null();
                 self.path.push(name);
                 for (attr, value) in object.fields {
                     self.field(inner, row, object, attr.0, value);
@@ -138,14 +135,18 @@ impl Encoder<'_> {
                 for value in *values {
                     self.append(&mut list.inner, name, value);
                 }
-                list.close();
+                list.offsets.push(offset(list.inner.len));
             }
-            (_, value) => {
-                column.len -= 1;
-                column.pad(column.len + 1);
-                self.spill(name, value);
-            }
+            _ => return self.refuse(column, name, value),
         }
+        column.len += 1;
+        column.nulls.append_non_null();
+    }
+
+    /// Fills a slot with null and notes the value that does not fit it.
+    fn refuse(&mut self, column: &mut Leaf, name: &str, value: &Value<'_>) {
+        column.pad(column.len + 1);
+        self.spill(name, value);
     }
 }
 
@@ -156,12 +157,11 @@ struct StructColumn {
     children: Vec<Leaf>,
     /// Child of each attribute index.
     by_attr: Vec<u16>,
-    nulls: NullBufferBuilder,
     len: usize,
 }
 
 impl StructColumn {
-    fn new(columns: &[Column], rows: usize) -> Self {
+    fn new(columns: &[Column], fields: &Fields, rows: usize) -> Self {
         let most = columns.iter().map(|column| usize::from(column.attr.0) + 1).max().unwrap_or(0);
         let mut by_attr = vec![NO_COLUMN; most];
         for (index, column) in columns.iter().enumerate() {
@@ -169,76 +169,119 @@ impl StructColumn {
                 *slot = u16::try_from(index).unwrap_or(NO_COLUMN);
             }
         }
-        let children = columns.iter().map(|column| Leaf::new(column.name, &column.ty, rows)).collect();
-        Self { children, by_attr, nulls: NullBufferBuilder::new(rows), len: 0 }
+        let children = columns
+            .iter()
+            .zip(fields)
+            .map(|(column, field)| Leaf::new(column.name, &column.ty, field.data_type(), rows))
+            .collect();
+        Self { children, by_attr, len: 0 }
     }
 }
 
 struct ListColumn {
     inner: Leaf,
     offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
 }
 
-impl ListColumn {
-    fn close(&mut self) {
-        self.offsets.push(i32::try_from(self.inner.len).unwrap_or(i32::MAX));
-        self.nulls.append_non_null();
+/// Texts one after another. `offsets` starts with 0 and has one more entry than there are slots.
+struct TextColumn {
+    bytes: Vec<u8>,
+    offsets: Vec<i32>,
+}
+
+/// Most bytes that are reserved for a column ahead of its values.
+const MAX_RESERVE: usize = 64 * 1024;
+
+impl TextColumn {
+    fn new() -> Self {
+        Self { bytes: Vec::new(), offsets: vec![0] }
+    }
+
+    fn push(&mut self, text: &str) {
+        if self.bytes.is_empty() {
+            // The first text of a column says about how long the others are.
+            self.bytes.reserve(text.len().saturating_mul(self.offsets.capacity()).min(MAX_RESERVE));
+        }
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.offsets.push(offset(self.bytes.len()));
+    }
+
+    fn finish(self, nulls: Option<NullBuffer>) -> Result<StringArray, ArrowError> {
+        let offsets = offsets(self.offsets, self.bytes.len())?;
+        StringArray::try_new(offsets, Buffer::from_vec(self.bytes), nulls)
     }
 }
 
 struct MapColumn {
-    keys: StringBuilder,
-    values: StringBuilder,
+    keys: TextColumn,
+    values: TextColumn,
     entries: usize,
     offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+}
+
+impl MapColumn {
+    fn push(&mut self, path: &str, text: &str) {
+        self.keys.push(path);
+        self.values.push(text);
+        self.entries += 1;
+    }
+}
+
+/// A length as Arrow counts; one beyond that is told when the column is finished ([`offsets`]).
+fn offset(length: usize) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX)
+}
+
+fn offsets(offsets: Vec<i32>, length: usize) -> Result<OffsetBuffer<i32>, ArrowError> {
+    i32::try_from(length).map_err(|_| ArrowError::OffsetOverflowError(length))?;
+    Ok(OffsetBuffer::new(offsets.into()))
 }
 
 enum Data {
-    Bool(BooleanBuilder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    Double(Float64Builder),
-    Text(StringBuilder),
-    Timestamp(TimestampMillisecondBuilder),
+    Bool(BooleanBufferBuilder),
+    Int32(Vec<i32>),
+    Int64(Vec<i64>),
+    Double(Vec<f64>),
+    Text(TextColumn),
+    Timestamp(Vec<i64>),
     Struct(Box<StructColumn>),
     List(Box<ListColumn>),
     Map(Box<MapColumn>),
 }
 
-/// A column with its name and type.
+/// A column with its name and type. Most columns of a class stay empty: nothing is allocated before the first value.
 struct Leaf {
     name: &'static str,
     data_type: DataType,
     data: Data,
+    nulls: NullBufferBuilder,
     len: usize,
 }
 
 impl Leaf {
-    fn new(name: &'static str, ty: &ColumnType, rows: usize) -> Self {
-        let data = match ty {
-            ColumnType::Bool => Data::Bool(BooleanBuilder::new()),
-            ColumnType::Int32 => Data::Int32(Int32Builder::new()),
-            ColumnType::Int64 => Data::Int64(Int64Builder::new()),
-            ColumnType::Double => Data::Double(Float64Builder::new()),
-            ColumnType::Text | ColumnType::Json => Data::Text(StringBuilder::new()),
-            ColumnType::Timestamp => Data::Timestamp(TimestampMillisecondBuilder::new().with_timezone("UTC")),
-            ColumnType::Struct(columns) => Data::Struct(Box::new(StructColumn::new(columns, rows))),
-            ColumnType::List(inner) => Data::List(Box::new(ListColumn {
-                inner: Self::new(name, inner, rows),
+    fn new(name: &'static str, ty: &ColumnType, data_type: &DataType, rows: usize) -> Self {
+        let data = match (ty, data_type) {
+            (ColumnType::Bool, _) => Data::Bool(BooleanBufferBuilder::new(0)),
+            (ColumnType::Int32, _) => Data::Int32(Vec::new()),
+            (ColumnType::Int64, _) => Data::Int64(Vec::new()),
+            (ColumnType::Double, _) => Data::Double(Vec::new()),
+            (ColumnType::Timestamp, _) => Data::Timestamp(Vec::new()),
+            (ColumnType::Struct(columns), DataType::Struct(fields)) => {
+                Data::Struct(Box::new(StructColumn::new(columns, fields, rows)))
+            }
+            (ColumnType::List(inner), DataType::List(field)) => Data::List(Box::new(ListColumn {
+                inner: Self::new(name, inner, field.data_type(), rows),
                 offsets: vec![0],
-                nulls: NullBufferBuilder::new(rows),
             })),
-            ColumnType::Map => Data::Map(Box::new(MapColumn {
-                keys: StringBuilder::new(),
-                values: StringBuilder::new(),
+            (ColumnType::Map, _) => Data::Map(Box::new(MapColumn {
+                keys: TextColumn::new(),
+                values: TextColumn::new(),
                 entries: 0,
                 offsets: vec![0],
-                nulls: NullBufferBuilder::new(rows),
             })),
+            _ => Data::Text(TextColumn::new()),
         };
-        Self { name, data_type: data_type(ty), data, len: 0 }
+        Self { name, data_type: data_type.clone(), data, nulls: NullBufferBuilder::new(rows), len: 0 }
     }
 
     /// Fills up with nulls to `len` slots.
@@ -248,89 +291,85 @@ impl Leaf {
             return;
         }
         self.len = len;
+        self.nulls.append_n_nulls(missing);
+        let repeat = |offsets: &mut Vec<i32>| {
+            let last = offsets.last().copied().unwrap_or(0);
+            offsets.resize(offsets.len() + missing, last);
+        };
         match &mut self.data {
-            Data::Bool(builder) => builder.append_nulls(missing),
-            Data::Int32(builder) => builder.append_nulls(missing),
-            Data::Int64(builder) => builder.append_nulls(missing),
-            Data::Double(builder) => builder.append_nulls(missing),
-            Data::Timestamp(builder) => builder.append_nulls(missing),
-            Data::Text(builder) => (0..missing).for_each(|_| builder.append_null()),
-            Data::Struct(inner) => {
-                inner.len += missing;
-                inner.nulls.append_n_nulls(missing);
-            }
-            Data::List(list) => {
-                let last = list.offsets.last().copied().unwrap_or(0);
-                list.offsets.resize(list.offsets.len() + missing, last);
-                list.nulls.append_n_nulls(missing);
-            }
-            Data::Map(map) => {
-                let last = map.offsets.last().copied().unwrap_or(0);
-                map.offsets.resize(map.offsets.len() + missing, last);
-                map.nulls.append_n_nulls(missing);
-            }
+            Data::Bool(values) => values.append_n(missing, false),
+            Data::Int32(values) => values.resize(len, 0),
+            Data::Int64(values) | Data::Timestamp(values) => values.resize(len, 0),
+            Data::Double(values) => values.resize(len, 0.0),
+            Data::Text(text) => repeat(&mut text.offsets),
+            Data::Struct(inner) => inner.len = len,
+            Data::List(list) => repeat(&mut list.offsets),
+            Data::Map(map) => repeat(&mut map.offsets),
         }
     }
 
     /// Appends a row's `unmapped`: its own entries and what spilled over, a path only once.
     fn append_map(&mut self, entries: &[(&str, &str)], overflow: &mut Vec<(String, String)>) {
         let Data::Map(map) = &mut self.data else { return };
-        self.len += 1;
         for (path, text) in entries {
-            map.keys.append_value(path);
-            map.values.append_value(text);
+            map.push(path, text);
         }
-        map.entries += entries.len();
         overflow.sort();
         overflow.dedup_by(|a, b| a.0 == b.0);
         for (path, text) in overflow.iter().filter(|(path, _)| !entries.iter().any(|(known, _)| known == path)) {
-            map.keys.append_value(path);
-            map.values.append_value(text);
-            map.entries += 1;
+            map.push(path, text);
         }
-        map.offsets.push(i32::try_from(map.entries).unwrap_or(i32::MAX));
-        map.nulls.append_non_null();
+        map.offsets.push(offset(map.entries));
+        self.len += 1;
+        self.nulls.append_non_null();
     }
 
     fn finish(mut self, len: usize) -> Result<ArrayRef, ArrowError> {
+        if self.len == 0 {
+            return Ok(new_null_array(&self.data_type, len));
+        }
         self.pad(len);
-        Ok(match self.data {
-            Data::Bool(mut builder) => Arc::new(builder.finish()),
-            Data::Int32(mut builder) => Arc::new(builder.finish()),
-            Data::Int64(mut builder) => Arc::new(builder.finish()),
-            Data::Double(mut builder) => Arc::new(builder.finish()),
-            Data::Text(mut builder) => Arc::new(builder.finish()),
-            Data::Timestamp(mut builder) => Arc::new(builder.finish()),
-            Data::Struct(inner) => {
-                let mut inner = *inner;
-                let rows = inner.len;
+        let nulls = self.nulls.finish();
+        Ok(match (self.data, &self.data_type) {
+            (Data::Bool(mut values), _) => Arc::new(BooleanArray::new(values.finish(), nulls)),
+            (Data::Int32(values), _) => primitive::<Int32Type>(values, nulls, &self.data_type)?,
+            (Data::Int64(values), _) => primitive::<Int64Type>(values, nulls, &self.data_type)?,
+            (Data::Double(values), _) => primitive::<Float64Type>(values, nulls, &self.data_type)?,
+            (Data::Timestamp(values), _) => primitive::<TimestampMillisecondType>(values, nulls, &self.data_type)?,
+            (Data::Text(text), _) => Arc::new(text.finish(nulls)?),
+            (Data::Struct(inner), DataType::Struct(fields)) => {
                 let children =
-                    inner.children.into_iter().map(|child| child.finish(rows)).collect::<Result<Vec<_>, _>>()?;
-                let DataType::Struct(fields) = self.data_type else { return Err(mismatch(self.name)) };
-                Arc::new(StructArray::try_new(fields, children, inner.nulls.finish())?)
+                    inner.children.into_iter().map(|child| child.finish(len)).collect::<Result<Vec<_>, _>>()?;
+                Arc::new(StructArray::try_new(fields.clone(), children, nulls)?)
             }
-            Data::List(list) => {
-                let mut list = *list;
+            (Data::List(list), DataType::List(field)) => {
                 let elements = list.inner.len;
                 let values = list.inner.finish(elements)?;
-                let DataType::List(field) = self.data_type else { return Err(mismatch(self.name)) };
-                let offsets = OffsetBuffer::new(list.offsets.into());
-                Arc::new(ListArray::try_new(field, offsets, values, list.nulls.finish())?)
+                let offsets = offsets(list.offsets, elements)?;
+                Arc::new(ListArray::try_new(Arc::clone(field), offsets, values, nulls)?)
             }
-            Data::Map(map) => {
-                let mut map = *map;
-                let DataType::Map(field, _) = self.data_type else { return Err(mismatch(self.name)) };
-                let entries = entries(&field, &mut map)?;
-                let offsets = OffsetBuffer::new(map.offsets.into());
-                Arc::new(MapArray::try_new(field, offsets, entries, map.nulls.finish(), false)?)
+            (Data::Map(map), DataType::Map(field, _)) => {
+                let offsets = offsets(map.offsets, map.entries)?;
+                let entries = entries(field, map.keys, map.values)?;
+                Arc::new(MapArray::try_new(Arc::clone(field), offsets, entries, nulls, false)?)
             }
+            _ => return Err(mismatch(self.name)),
         })
     }
 }
 
-fn entries(field: &Field, map: &mut MapColumn) -> Result<StructArray, ArrowError> {
+fn primitive<T: ArrowPrimitiveType>(
+    values: Vec<T::Native>,
+    nulls: Option<NullBuffer>,
+    data_type: &DataType,
+) -> Result<ArrayRef, ArrowError> {
+    let array = PrimitiveArray::<T>::try_new(values.into(), nulls)?;
+    Ok(Arc::new(array.with_data_type(data_type.clone())))
+}
+
+fn entries(field: &FieldRef, keys: TextColumn, values: TextColumn) -> Result<StructArray, ArrowError> {
     let DataType::Struct(fields) = field.data_type() else { return Err(mismatch("unmapped")) };
-    let (keys, values): (ArrayRef, ArrayRef) = (Arc::new(map.keys.finish()), Arc::new(map.values.finish()));
+    let (keys, values): (ArrayRef, ArrayRef) = (Arc::new(keys.finish(None)?), Arc::new(values.finish(None)?));
     StructArray::try_new(fields.clone(), vec![keys, values], None)
 }
 

@@ -315,7 +315,7 @@ impl Compiler<'_> {
             }
             plan.constraints.push(ConstraintPlan {
                 exactly_one,
-                paths: names.iter().map(|name| name.split('.').collect()).collect(),
+                paths: names.iter().filter_map(|name| schema.path(shape_id, name)).collect(),
                 text: names.join("/"),
             });
         }

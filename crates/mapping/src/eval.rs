@@ -159,29 +159,23 @@ impl<'b> Eval<'_, 'b> {
     /// The path of the first attribute that the object lacks.
     fn lacks(&self, plan: &ObjectPlan, object: &Object<'b>) -> Option<String> {
         let full = |name: &str| if plan.path.is_empty() { name.to_owned() } else { format!("{}.{name}", plan.path) };
+        // Both lists are in the order of attributes: one pass over each.
+        let mut present = object.fields.iter().map(|(attr, _)| *attr).peekable();
         for (attr, bits) in &plan.required {
-            if object.get(*attr).is_none() && (*bits == 0 || self.state.profiles & bits != 0) {
+            while present.next_if(|next| next < attr).is_some() {}
+            if present.peek() != Some(attr) && (*bits == 0 || self.state.profiles & bits != 0) {
                 let name =
                     self.schema.shape(plan.shape).and_then(|shape| shape.attr(*attr)).map_or("?", |attr| attr.name);
                 return Some(full(name));
             }
         }
         for constraint in &plan.constraints {
-            let count = constraint.paths.iter().filter(|path| self.has(object, path)).count();
+            let count = constraint.paths.iter().filter(|path| has(object, path)).count();
             if count == 0 || (constraint.exactly_one && count > 1) {
                 return Some(full(&constraint.text));
             }
         }
         None
-    }
-
-    fn has(&self, object: &Object<'b>, path: &[&str]) -> bool {
-        let Some((first, rest)) = path.split_first() else { return true };
-        match object.get_named(self.schema, first) {
-            None => false,
-            Some(Value::Object(inner)) if !rest.is_empty() => self.has(inner, rest),
-            Some(_) => rest.is_empty(),
-        }
     }
 
     fn list(&mut self, elements: &'b [ElementPlan], frame: Frame<'b>) -> Option<&'b [Value<'b>]> {
@@ -538,6 +532,15 @@ impl<'b> Eval<'_, 'b> {
             }
         }
         true
+    }
+}
+
+fn has(object: &Object<'_>, path: &[AttrIx]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return true };
+    match object.get(*first) {
+        None => false,
+        Some(Value::Object(inner)) if !rest.is_empty() => has(inner, rest),
+        Some(_) => rest.is_empty(),
     }
 }
 

@@ -65,7 +65,8 @@ pub(crate) struct ObjectPlan {
     pub(crate) path: Arc<str>,
     pub(crate) when: Option<CondPlan>,
     pub(crate) fields: Vec<FieldPlan>,
-    /// Attributes without which the object is not valid, with the profiles that make them so (0: always).
+    /// Attributes without which the object is not valid, in ascending order, with the profiles that make them so (0:
+    /// always).
     pub(crate) required: Vec<(AttrIx, u32)>,
     pub(crate) constraints: Vec<ConstraintPlan>,
 }
@@ -73,8 +74,8 @@ pub(crate) struct ObjectPlan {
 #[derive(Debug)]
 pub(crate) struct ConstraintPlan {
     pub(crate) exactly_one: bool,
-    /// Paths, each from this object down.
-    pub(crate) paths: Vec<Vec<&'static str>>,
+    /// Paths, each from this object down. What the schema does not have can never be there.
+    pub(crate) paths: Vec<Vec<AttrIx>>,
     pub(crate) text: String,
 }
 

@@ -1,8 +1,10 @@
 //! Secrets out of records: one table for names of fields and one for what stands before a secret inside a text.
 
+use std::sync::LazyLock;
+
 use bumpalo::Bump;
 use memchr::memchr2_iter;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use tributary_json::Doc;
 
 /// What a secret becomes.
@@ -77,20 +79,43 @@ pub fn redact_text(text: &str) -> Option<String> {
     redact(text).map(|(changed, _)| changed)
 }
 
-fn is_secret_field(name: &str) -> bool {
-    // The longest entry bounds the work; most names fail on their length alone.
-    if !(3..=40).contains(&name.len()) {
-        return false;
+/// For the last letter of a secret field's name, the first letters that go with it, as bits: both taken modulo 32, which
+/// takes the letter case away. Most names are told to be harmless by these two letters.
+const FIELD_LETTERS: [u32; 32] = letters(SECRET_FIELDS);
+/// The same for the names before a sign, of which only the last letter is known to be there.
+const NAME_LETTERS: [u32; 32] = letters(SECRET_NAMES);
+
+// Constants are evaluated by the compiler: an index out of bounds would not build.
+#[allow(clippy::indexing_slicing)]
+const fn letters(words: &[&str]) -> [u32; 32] {
+    let mut table = [0; 32];
+    let mut at = 0;
+    while at < words.len() {
+        let word = words[at].as_bytes();
+        table[(word[word.len() - 1] & 31) as usize] |= 1 << (word[0] & 31);
+        at += 1;
     }
-    // Each entry ends in one of these letters.
-    if !matches!(
-        name.as_bytes().last().map(u8::to_ascii_lowercase),
-        Some(b'd' | b't' | b'n' | b'y' | b'e' | b'g' | b'r')
-    ) {
+    table
+}
+
+fn ends_in(letters: &[u32; 32], last: u8) -> u32 {
+    letters.get(usize::from(last & 31)).copied().unwrap_or(0)
+}
+
+fn is_secret_field(name: &str) -> bool {
+    // The longest entry bounds the work; most other names fail on their first and last letter.
+    if !(3..=40).contains(&name.len()) {
         return false;
     }
     let mut plain = [0u8; 40];
     let mut length = 0;
+    if let [first, .., last] = name.as_bytes()
+        && ends_in(&FIELD_LETTERS, *last) >> (first & 31) & 1 == 0
+        && first.is_ascii_alphabetic()
+        && last.is_ascii_alphabetic()
+    {
+        return false;
+    }
     for byte in name.bytes().filter(|byte| !matches!(byte, b'_' | b'-' | b' ')) {
         let Some(slot) = plain.get_mut(length) else { return false };
         *slot = byte.to_ascii_lowercase();
@@ -99,6 +124,11 @@ fn is_secret_field(name: &str) -> bool {
     let plain = plain.get(..length).unwrap_or_default();
     SECRET_FIELDS.iter().any(|field| field.as_bytes() == plain)
 }
+
+/// Shortest token that counts as one: `bearer of news` holds none.
+const MIN_TOKEN: usize = 16;
+/// `bearer ` without its first letter, in the two spellings that are in use.
+static BEARER: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| [Finder::new("earer "), Finder::new("EARER ")]);
 
 /// The text without its secrets and their number; `None` when it has none.
 fn redact(text: &str) -> Option<(String, u64)> {
@@ -111,14 +141,9 @@ fn redact(text: &str) -> Option<(String, u64)> {
             cuts.push(cut);
         }
     }
-    for at in memmem::find_iter(text.as_bytes(), b"earer ") {
-        if let Some(cut) = bearer(text, at) {
-            cuts.push(cut);
-        }
-    }
-    for at in memmem::find_iter(text.as_bytes(), b"EARER ") {
-        if let Some(cut) = bearer(text, at) {
-            cuts.push(cut);
+    if text.len() >= "bearer ".len() + MIN_TOKEN {
+        for finder in BEARER.iter() {
+            cuts.extend(finder.find_iter(text.as_bytes()).filter_map(|at| bearer(text, at)));
         }
     }
     if cuts.is_empty() {
@@ -146,15 +171,21 @@ fn redact(text: &str) -> Option<(String, u64)> {
 fn assignment(text: &str, at: usize) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
     let colon = bytes.get(at) == Some(&b':');
-    let before = text.get(..at)?.trim_end_matches([' ', '"', '\'', '\\']);
-    let start = before.len().saturating_sub(32);
-    let tail = before.as_bytes().get(start..)?;
+    let is_quoting = |byte: &u8| matches!(byte, b' ' | b'"' | b'\'' | b'\\');
+    let before = bytes.get(..at)?;
+    let last = before.iter().rposition(|byte| !is_quoting(byte))?;
+    // Times and addresses are full of colons: the letter before them says that no secret follows.
+    if ends_in(&NAME_LETTERS, *before.get(last)?) == 0 {
+        return None;
+    }
+    let before = before.get(..=last)?;
+    let tail = before.get(before.len().saturating_sub(32)..)?;
     let name = SECRET_NAMES.iter().find(|name| {
         tail.len() >= name.len()
             && tail.get(tail.len() - name.len()..).is_some_and(|end| end.eq_ignore_ascii_case(name.as_bytes()))
     })?;
     // A longer word that merely ends so is another name; `sig` and `pwd` are short enough to need that.
-    let preceding = before.as_bytes().get((before.len() - name.len()).checked_sub(1).unwrap_or(usize::MAX));
+    let preceding = before.get((before.len() - name.len()).checked_sub(1).unwrap_or(usize::MAX));
     if name.len() <= 3 && preceding.is_some_and(u8::is_ascii_alphanumeric) {
         return None;
     }
@@ -190,8 +221,7 @@ fn bearer(text: &str, at: usize) -> Option<(usize, usize)> {
     let end = rest
         .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '+' | '/' | '=')))
         .unwrap_or(rest.len());
-    // A token is long; `bearer of news` is not one.
-    (end >= 16).then_some((start, start + end))
+    (end >= MIN_TOKEN).then_some((start, start + end))
 }
 
 #[cfg(test)]

@@ -257,6 +257,18 @@ impl Schema {
         self.find(|shape| shape.kind == ShapeKind::Object && shape.name == name)
     }
 
+    /// The attributes along a dotted path from a shape down.
+    pub fn path(&self, shape: ShapeId, path: &str) -> Option<Vec<AttrIx>> {
+        let mut at = Some(shape);
+        path.split('.')
+            .map(|name| {
+                let (index, attr) = self.shape(at?)?.attr_named(name)?;
+                at = attr.object;
+                Some(index)
+            })
+            .collect()
+    }
+
     /// The scalar type at `id`.
     pub fn type_def(&self, id: TypeId) -> Option<&TypeDef> {
         self.types.get(usize::from(id.0))
