@@ -20,6 +20,7 @@ pub mod conformance;
 mod encode;
 mod group;
 mod layout;
+mod leaf;
 mod local;
 mod objects;
 mod outcome;

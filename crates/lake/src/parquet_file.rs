@@ -2,9 +2,10 @@
 //!
 //! zstd; one row group; pages under 1 MB uncompressed; rows sorted by time, and said to be; no embedded Arrow schema.
 //! Columns that are all null in this object have no codec, no dictionary and no statistics, which makes small objects
-//! two to five times faster to write; the schema in the file is the same.
+//! two to five times faster to write; columns whose values do not repeat have no dictionary, which makes them smaller.
+//! The schema in the file is always the same.
 
-use arrow_array::{Array, ArrayRef, ListArray, MapArray, RecordBatch, StructArray};
+use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
@@ -14,11 +15,14 @@ use parquet::schema::types::ColumnPath;
 use tributary_ocsf::Version;
 use tributary_ocsf::columns::InvalidColumns;
 
+use crate::leaf::{Spread, leaves};
+
 /// Uncompressed bytes at which a page ends. A page overshoots by up to one row's values, which mapping bounds at 448
 /// KiB a column, so no page reaches 1 MB.
 const PAGE_LIMIT: usize = 512 * 1024;
-/// Level 3 costs about a tenth more time than 1 and is smaller on repetitive logs (`benches/encode.rs`).
-const ZSTD_LEVEL: i32 = 3;
+/// On columns of events, level 3 finds no more than level 1 and takes twice its time: 998 KB against 957 KB for 2,000
+/// alerts in three objects (`tests/benches/chain`).
+const ZSTD_LEVEL: i32 = 1;
 
 /// What is written into an object's own metadata.
 #[derive(Debug, Clone, Copy)]
@@ -68,11 +72,10 @@ pub enum LakeError {
 /// # Errors
 /// When the Parquet library refuses the batch; the batch itself is always of the class's schema.
 pub fn write_parquet(batch: &RecordBatch, stamp: Stamp<'_>) -> Result<Vec<u8>, LakeError> {
-    let mut leaves = Vec::new();
-    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        collect(column, vec![field.name().clone()], &mut leaves);
-    }
-    let time = leaves.iter().position(|(path, _)| path.as_slice() == ["time"]);
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns());
+    let leaves: Vec<(ColumnPath, Spread)> = columns.flat_map(|(field, column)| leaves(field.name(), column)).collect();
+    let time = leaves.iter().position(|(path, _)| path.parts() == ["time"]);
     let zstd = Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?);
     let sorting = time
         .and_then(|index| i32::try_from(index).ok())
@@ -91,36 +94,18 @@ pub fn write_parquet(batch: &RecordBatch, stamp: Stamp<'_>) -> Result<Vec<u8>, L
             pair("tributary.ocsf_version", stamp.ocsf_version),
             pair("tributary.mappings", stamp.mappings),
         ]));
-    for (path, all_null) in leaves {
-        if all_null {
-            let path = ColumnPath::new(path);
-            properties = properties
+    for (path, spread) in leaves {
+        properties = match spread {
+            Spread::Null => properties
                 .set_column_compression(path.clone(), Compression::UNCOMPRESSED)
                 .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_statistics_enabled(path, EnabledStatistics::None);
-        }
+                .set_column_statistics_enabled(path, EnabledStatistics::None),
+            Spread::Distinct => properties.set_column_dictionary_enabled(path, false),
+            Spread::Repeating => properties,
+        };
     }
     let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options)?;
     writer.write(batch)?;
     Ok(writer.into_inner()?)
-}
-
-/// Parquet paths of the leaves below a column, in file order, and whether they are all null here.
-fn collect(column: &ArrayRef, path: Vec<String>, leaves: &mut Vec<(Vec<String>, bool)>) {
-    let with = |names: &[&str]| path.iter().cloned().chain(names.iter().map(|name| (*name).to_owned())).collect();
-    let any = column.as_any();
-    if let Some(inner) = any.downcast_ref::<StructArray>() {
-        for (field, child) in inner.fields().iter().zip(inner.columns()) {
-            collect(child, with(&[field.name()]), leaves);
-        }
-    } else if let Some(list) = any.downcast_ref::<ListArray>() {
-        collect(list.values(), with(&["list", "element"]), leaves);
-    } else if let Some(map) = any.downcast_ref::<MapArray>() {
-        let empty = map.keys().is_empty();
-        leaves.push((with(&["key_value", "key"]), empty));
-        leaves.push((with(&["key_value", "value"]), empty));
-    } else {
-        leaves.push((path, column.null_count() == column.len()));
-    }
 }
