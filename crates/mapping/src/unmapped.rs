@@ -38,7 +38,7 @@ pub(crate) fn collect<'b>(
     out: &mut Vec<(&'b str, &'b str)>,
 ) {
     let mut walk = Walk { used, arena, path: String::new(), out };
-    walk.value(doc.value(record));
+    walk.value(doc.value(record), None);
     let out = walk.out;
     out.sort_by_key(|(path, _)| *path);
     // Stable sorting keeps the source's order among equals: the last one wins.
@@ -64,8 +64,9 @@ struct Walk<'w, 'b> {
 }
 
 impl<'b> Walk<'_, 'b> {
+    /// `name` is the whole path where that is one name as the source writes it.
     // Recursion is as deep as the parser's limit and the JSON texts that a map opens.
-    fn value(&mut self, value: Value<'_, 'b>) {
+    fn value(&mut self, value: Value<'_, 'b>, name: Option<&'b str>) {
         if self.used.has(value.id()) {
             return;
         }
@@ -86,7 +87,8 @@ impl<'b> Walk<'_, 'b> {
             Kind::Object => return self.members(value),
             Kind::Array => return self.elements(value),
         };
-        self.out.push((self.arena.alloc_str(&self.path), text));
+        let path = name.unwrap_or_else(|| self.arena.alloc_str(&self.path));
+        self.out.push((path, text));
     }
 
     fn members(&mut self, value: Value<'_, 'b>) {
@@ -96,7 +98,9 @@ impl<'b> Walk<'_, 'b> {
                 self.path.push('.');
             }
             escape(name, &mut self.path);
-            self.value(member);
+            // Only escaping makes a name longer.
+            let whole = self.path.len() == name.len();
+            self.value(member, whole.then_some(name));
             self.path.truncate(length);
         }
     }
@@ -106,7 +110,7 @@ impl<'b> Walk<'_, 'b> {
         let length = self.path.len();
         for (index, element) in value.elements().enumerate() {
             let _ = write!(self.path, "[{index}]");
-            self.value(element);
+            self.value(element, None);
             self.path.truncate(length);
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Letter case of the fixed segments varies from source to source, so it is ignored; names keep theirs.
 
+use std::borrow::Cow;
+
 use tributary_mapping::function::{Context, Function, Gives, Val};
 
 macro_rules! function {
@@ -26,17 +28,17 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     }),
     function!("arm_name", 0..=0, "name of a resource id's innermost resource", |cx, value, _| with_id(cx, value, name)),
     function!("arm_type", 0..=0, "type of a resource id's innermost resource", |cx, value, _| {
-        with_id(cx, value, |id| kind(id).map(|text| &*cx.arena.alloc_str(&text)))
+        with_id(cx, value, |id| match kind(id)? {
+            Cow::Borrowed(text) => Some(text),
+            Cow::Owned(text) => Some(cx.arena.alloc_str(&text)),
+        })
     }),
     function!("arm_resource", 0..=0, "the resource that an extension id belongs to", |cx, value, _| {
         with_id(cx, value, owner)
     }),
     function!("arm_provider", 0..=0, "provider namespace of an operation or a resource id", |cx, value, _| {
         with_id(cx, value, |id| match id.starts_with('/') {
-            true => providers(id)
-                .last()
-                .map(|(at, _)| id.get(*at..).unwrap_or_default())
-                .and_then(|rest| rest.split('/').next()),
+            true => innermost(id).and_then(|rest| rest.split('/').next()),
             false => id.split('/').next().filter(|word| word.contains('.')),
         })
     }),
@@ -64,43 +66,60 @@ fn segment<'t>(id: &'t str, name: &str) -> Option<&'t str> {
     segments.next().filter(|text| !text.is_empty())
 }
 
-/// Byte offsets of what follows each `/providers/`, and of that segment itself.
-fn providers(id: &str) -> Vec<(usize, usize)> {
-    const MARK: &[u8] = b"/providers/";
-    let found = id.as_bytes().windows(MARK.len()).enumerate();
-    found.filter(|(_, window)| window.eq_ignore_ascii_case(MARK)).map(|(at, _)| (at + MARK.len(), at)).collect()
+const PROVIDERS: &str = "/providers/";
+
+/// Byte offsets of each `/providers/`.
+fn providers(id: &str) -> impl DoubleEndedIterator<Item = usize> + '_ {
+    let slashes = id.match_indices('/').map(|(at, _)| at);
+    slashes
+        .filter(|at| id.get(*at..*at + PROVIDERS.len()).is_some_and(|segment| segment.eq_ignore_ascii_case(PROVIDERS)))
 }
 
 /// What stands after the last `/providers/`: namespace, then types and names in turn.
-fn innermost(id: &str) -> Option<Vec<&str>> {
-    let (start, _) = *providers(id).last()?;
-    Some(id.get(start..)?.split('/').filter(|segment| !segment.is_empty()).collect())
+fn innermost(id: &str) -> Option<&str> {
+    let at = providers(id).next_back()?;
+    id.get(at + PROVIDERS.len()..)
 }
 
 fn name(id: &str) -> Option<&str> {
     id.trim_end_matches('/').rsplit('/').next()
 }
 
-fn kind(id: &str) -> Option<String> {
-    if let Some(segments) = innermost(id) {
-        let (namespace, rest) = segments.split_first()?;
-        let types: Vec<&str> = rest.iter().step_by(2).copied().collect();
-        return (!types.is_empty()).then(|| format!("{namespace}/{}", types.join("/")));
+fn kind(id: &str) -> Option<Cow<'_, str>> {
+    let Some(inner) = innermost(id) else {
+        let named = |name: &str| segment(id, name).is_some();
+        return match named("resourceGroups") {
+            true => Some("Microsoft.Resources/resourceGroups".into()),
+            false => named("subscriptions").then(|| "Microsoft.Resources/subscriptions".into()),
+        };
+    };
+    let mut segments = inner.split('/').filter(|segment| !segment.is_empty());
+    let (namespace, first) = (segments.next()?, segments.next()?);
+    let mut further = segments.skip(1).step_by(2).peekable();
+    // Of a resource that lies in no other one, the type is a part of its id.
+    let start = inner.get(..namespace.len() + 1 + first.len());
+    if let (None, Some(start)) = (further.peek(), start)
+        && start.starts_with(namespace)
+        && start.ends_with(first)
+    {
+        return Some(start.into());
     }
-    if segment(id, "resourceGroups").is_some() {
-        return Some("Microsoft.Resources/resourceGroups".to_owned());
+    let mut kind = format!("{namespace}/{first}");
+    for name in further {
+        kind.push('/');
+        kind.push_str(name);
     }
-    segment(id, "subscriptions").map(|_| "Microsoft.Resources/subscriptions".to_owned())
+    Some(kind.into())
 }
 
 /// The id before the `/providers/Microsoft.Security/…` that an assessment's or alert's own id ends with.
 fn owner(id: &str) -> Option<&str> {
-    let own = providers(id).into_iter().find(|(after, _)| {
-        let rest = id.get(*after..).unwrap_or_default();
+    let own = providers(id).find(|at| {
+        let rest = id.get(at + PROVIDERS.len()..).unwrap_or_default();
         rest.split('/').next().is_some_and(|namespace| namespace.eq_ignore_ascii_case("Microsoft.Security"))
     });
     match own {
-        Some((_, at)) => id.get(..at).filter(|text| !text.is_empty()),
+        Some(at) => id.get(..at).filter(|text| !text.is_empty()),
         None => Some(id),
     }
 }
@@ -122,6 +141,8 @@ mod tests {
         assert_eq!(owner(&extension), Some(VM));
         assert_eq!(owner(VM), Some(VM));
         assert_eq!(kind(&extension).as_deref(), Some("Microsoft.Security/assessments"));
+        assert_eq!(kind("/providers//A.B//c/d").as_deref(), Some("A.B/c"));
+        assert_eq!(kind("/x/PROVIDERS/A.B"), None);
         let nested = format!("{VM}/extensions/e1");
         assert_eq!(kind(&nested).as_deref(), Some("Microsoft.Compute/virtualMachines/extensions"));
     }
