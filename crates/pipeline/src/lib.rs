@@ -1,7 +1,24 @@
-//! The jobs: poll and transform, over the traits of the other rooms.
+//! The jobs, over the traits of the other rooms.
+//!
+//! - [`Poll`] reads a hub's partitions ([`EventSource`]) and puts batches into the queue, with the ledger's lease, plan and
+//!   commit.
+//! - [`Transform`] takes batches from the queue, maps them ([`Transformer`]), stages and publishes the outcome.
+//!
+//! Both are made of plain public fields: whoever runs one chooses each back end. Time comes from a [`Clock`].
 //!
 //! **Invariant:** only this crate sees both a source and a destination.
 
+mod clock;
+mod poll;
 mod source;
+mod stop;
+mod transform;
 
+pub use clock::Clock;
+pub use poll::{PartitionReport, PartitionState, Poll, PollConfig, PollReport};
 pub use source::{EventSource, HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
+pub use stop::Stop;
+pub use transform::{
+    DeliverError, Delivered, Input, InputBody, InputEvent, Made, Transform, TransformConfig, TransformError,
+    TransformReport, Transformer,
+};

@@ -14,7 +14,7 @@ use tributary_lake::Staging;
 use tributary_ledger::{Expected, Item, LeaseRequest, Ledger, LedgerError, MemoryLedger, PartitionKey};
 use tributary_pipeline::{
     Clock, EventSource, HubRef, PartitionReader, PartitionState, PartitionStatus, Poll, PollConfig, SourceError,
-    StartPosition,
+    StartPosition, Stop,
 };
 use tributary_queue::{MemoryQueue, Queue, RedrivePolicy};
 use tributary_telemetry::{Metric, Metrics};
@@ -211,6 +211,7 @@ impl Bench {
             staging: Staging::new(self.objects.clone()),
             metrics: self.metrics.clone(),
             clock: Clock::new(move || time.fetch_add(1, Ordering::SeqCst)),
+            stop: Stop::new(),
             config,
         }
     }
@@ -233,7 +234,7 @@ impl Bench {
                     Decoded::Batch(batch) => batch,
                     Decoded::Claim(claim) => {
                         let staging = Staging::new(self.objects.clone());
-                        let bytes = staging.get_claim(claim.key()).await.unwrap();
+                        let bytes = staging.get_claim(claim.key()).await.unwrap().unwrap();
                         claim.open(&bytes).unwrap()
                     }
                     Decoded::Foreign(_) => panic!("foreign"),

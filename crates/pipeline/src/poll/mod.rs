@@ -19,7 +19,7 @@ use tributary_queue::Queue;
 use tributary_telemetry::Metrics;
 
 use crate::source::{EventSource, SourceError, StartPosition};
-use crate::Clock;
+use crate::{Clock, Stop};
 
 pub use report::{PartitionReport, PartitionState, PollReport};
 
@@ -75,6 +75,8 @@ pub struct Poll {
     pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
+    /// When to end early.
+    pub stop: Stop,
     /// Choices.
     pub config: PollConfig,
 }

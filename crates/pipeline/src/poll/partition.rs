@@ -11,12 +11,12 @@ use tributary_ledger::{Lease, LeaseRequest, PartitionKey, Plan, Planned, Protoco
 use tributary_queue::QueueOutbox;
 use tributary_telemetry::Metric;
 
-use super::report::{PartitionReport, PartitionState};
 use super::Poll;
+use super::report::{PartitionReport, PartitionState};
 use crate::source::{HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 
 /// Longest wait for events before the lease and the hub are looked at again.
-const WAIT: Duration = Duration::from_secs(5);
+const WAIT: Duration = Duration::from_secs(2);
 /// Attempts to put one batch into the queue within a run.
 const SEND_ATTEMPTS: u32 = 4;
 /// Pause before the second attempt; it doubles.
@@ -54,7 +54,9 @@ pub(super) async fn run(job: &Poll, partition: String, deadline: Instant) -> Par
     };
     match &state {
         PartitionState::Failed { detail, fatal: true } => error!(partition = %turn.partition, "{detail}"),
-        PartitionState::Failed { detail, .. } => warn!(partition = %turn.partition, "{detail}; the next run goes on from the last commit"),
+        PartitionState::Failed { detail, .. } => {
+            warn!(partition = %turn.partition, "{detail}; the next run goes on from the last commit")
+        }
         PartitionState::Displaced => info!(partition = %turn.partition, "displaced: another worker has the partition"),
         PartitionState::Held => debug!(partition = %turn.partition, "held by another worker"),
         PartitionState::Done => {}
@@ -81,7 +83,7 @@ struct Turn<'r> {
 
 impl Turn<'_> {
     async fn lease_and_work(&mut self) -> Result<PartitionState, Stopped> {
-        if Instant::now() >= self.deadline {
+        if self.is_over() {
             return Err(Stopped::Send("the run's time was used up before this partition's turn".to_owned()));
         }
         let (job, config) = (self.job, &self.job.config);
@@ -114,10 +116,33 @@ impl Turn<'_> {
 
     /// Attaches the receiver and compares the hub's incarnation with the stored one (rule 4).
     async fn attach(&self, lease: &mut Lease) -> Result<(Box<dyn PartitionReader>, PartitionStatus), Stopped> {
-        let (mut reader, status) = self.open(lease).await?;
+        let item = lease.item();
+        let start = match (&item.plan, &item.position) {
+            (Some(plan), _) => StartPosition::Sequence { number: plan.first.0, inclusive: true },
+            (None, Some(position)) => StartPosition::after(position),
+            (None, None) => self.job.config.initial_position.clone(),
+        };
+        let stored = item.plan.is_some() || item.position.is_some();
+        let (reader, status) = match self.open(lease, start).await {
+            Ok(opened) => opened,
+            Err(SourceError::Fatal { context, detail }) if stored => {
+                // A hub refuses a position that it has not reached: it may be another hub than before.
+                let (reader, status) = self.open(lease, StartPosition::Earliest).await?;
+                let above =
+                    lease.item().position.as_ref().is_some_and(|position| position.sequence_number.0 > status.last);
+                if lease.item().incarnation == Some(status.incarnation) && !above {
+                    let _ = reader.close().await;
+                    return Err(SourceError::Fatal { context, detail }.into());
+                }
+                (reader, status)
+            }
+            Err(error) => return Err(error.into()),
+        };
         let known = lease.item().incarnation;
         if known == Some(status.incarnation) {
-            if let Some(position) = lease.item().position.as_ref().filter(|position| position.sequence_number.0 > status.last) {
+            if let Some(position) =
+                lease.item().position.as_ref().filter(|position| position.sequence_number.0 > status.last)
+            {
                 error!(partition = %self.partition, position = position.sequence_number.0, last = status.last,
                     "the stored position lies above the hub's last event: if the hub was restored, set the position by hand");
             }
@@ -135,8 +160,7 @@ impl Turn<'_> {
         self.job.metrics.count(Metric::EventsLost, lost);
         error!(partition = %self.partition, lost, "the hub was rebuilt: reading it from the initial position");
         let _ = reader.close().await;
-        let (again, now) = self.open(lease).await?;
-        reader = again;
+        let (reader, now) = self.open(lease, self.job.config.initial_position.clone()).await?;
         if now.incarnation != status.incarnation {
             let _ = reader.close().await;
             let context = format!("partition {}", self.partition);
@@ -145,19 +169,17 @@ impl Turn<'_> {
         Ok((reader, now))
     }
 
-    async fn open(&self, lease: &Lease) -> Result<(Box<dyn PartitionReader>, PartitionStatus), Stopped> {
-        let item = lease.item();
-        let start = match (&item.plan, &item.position) {
-            (Some(plan), _) => StartPosition::Sequence { number: plan.first.0, inclusive: true },
-            (None, Some(position)) => StartPosition::after(position),
-            (None, None) => self.job.config.initial_position.clone(),
-        };
-        let mut reader = self.job.source.open(&self.partition, start, item.epoch).await?;
+    async fn open(
+        &self,
+        lease: &Lease,
+        start: StartPosition,
+    ) -> Result<(Box<dyn PartitionReader>, PartitionStatus), SourceError> {
+        let mut reader = self.job.source.open(&self.partition, start, lease.item().epoch).await?;
         match reader.status().await {
             Ok(status) => Ok((reader, status)),
             Err(error) => {
                 let _ = reader.close().await;
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -199,11 +221,14 @@ impl Turn<'_> {
         info!(partition = %self.partition, first = plan.first.0, last = plan.last.0, "replaying an open plan");
         let (mut events, mut beyond) = (Vec::new(), Vec::new());
         let mut gone = status.begin > plan.last.0;
-        while !gone && beyond.is_empty() && events.last().is_none_or(|event: &Event| event.sequence_number < plan.last) {
+        while !gone && beyond.is_empty() && events.last().is_none_or(|event: &Event| event.sequence_number < plan.last)
+        {
             let received = reader.next(self.wait()).await?;
             if received.is_empty() {
-                if Instant::now() >= self.deadline {
-                    return Err(Stopped::Send("the run's time was used up before an open plan was read again".to_owned()));
+                if self.is_over() {
+                    return Err(Stopped::Send(
+                        "the run's time was used up before an open plan was read again".to_owned(),
+                    ));
                 }
                 gone = reader.status().await?.begin > plan.last.0;
                 lease.refresh(self.job.clock.now()).await?;
@@ -255,7 +280,7 @@ impl Turn<'_> {
         loop {
             let received = match waiting.take() {
                 Some(events) => events,
-                None if status.is_empty() || seen >= status.last || Instant::now() >= self.deadline => break,
+                None if status.is_empty() || seen >= status.last || self.is_over() => break,
                 None => {
                     let received = reader.next(self.wait()).await?;
                     self.job.metrics.count(Metric::EventsReceived, received.len() as u64);
@@ -299,8 +324,7 @@ impl Turn<'_> {
     /// Rules 3 and 5: commits the batch before and plans this one in one write, then sends it.
     async fn deliver(&mut self, lease: &mut Lease, flow: &mut Flow, events: Vec<Event>) -> Result<(), Stopped> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
-        let plan =
-            Plan { first: first.sequence_number, last: last.sequence_number, last_offset: last.offset.clone() };
+        let plan = Plan { first: first.sequence_number, last: last.sequence_number, last_offset: last.offset.clone() };
         let expected = flow.next.unwrap_or(plan.first);
         let lost = size(expected, plan.last).saturating_sub(events.len() as u64);
         flow.next = Some(plan.last.next());
@@ -322,7 +346,8 @@ impl Turn<'_> {
         let plan = planned.plan();
         let count = events.len() as u64;
         let enqueued = events.last().map_or(0, |event| event.enqueued_time);
-        let batch = Batch { module: self.job.config.module.clone(), source, first: plan.first, last: plan.last, events };
+        let batch =
+            Batch { module: self.job.config.module.clone(), source, first: plan.first, last: plan.last, events };
         let id = batch.id();
         let encoded = tokio::task::spawn_blocking(move || envelope::encode(&batch));
         let encoded = encoded.await.map_err(|error| Stopped::Send(format!("packing batch {id}: {error}")))?;
@@ -378,6 +403,11 @@ impl Turn<'_> {
         }
     }
 
+    /// Whether this turn's time is up.
+    fn is_over(&self) -> bool {
+        self.job.stop.is_set() || Instant::now() >= self.deadline
+    }
+
     fn wait(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now()).min(WAIT)
     }
@@ -410,4 +440,3 @@ fn attempt() -> String {
     hasher.write_u32(std::process::id());
     format!("{:016x}", hasher.finish())
 }
-

@@ -1,0 +1,312 @@
+//! The transform job: from messages in the queue to objects in the lake and in quarantine.
+//!
+//! For each message: read the batch, map its records, stage the whole outcome create-only, publish from what is staged (this
+//! attempt's outcome or an earlier one's), delete the message last (`docs/GUARANTEES.md`, transformer, rules 8 and 10). A message that fails
+//! stays: the queue delivers it again, and after several times puts it among its dead letters.
+
+mod outcome;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+use tributary_batch::envelope::{self, Decoded, EnvelopeError, Foreign};
+use tributary_batch::{Batch, BatchId};
+use tributary_lake::{Counts, Publisher, Staged, Staging, StoreError};
+use tributary_mapping::parse_timestamp;
+use tributary_queue::{Message, Queue, QueueError};
+use tributary_telemetry::{Metric, Metrics};
+
+use crate::{Clock, Stop};
+
+pub use outcome::{Input, InputBody, InputEvent, Made, TransformError, Transformer};
+
+/// Messages that one receive may bring.
+const RECEIVE: usize = 10;
+
+/// Why a message was not delivered. It stays in the queue.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeliverError {
+    /// The message is no batch that this version can read.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// The batch's claim is gone.
+    #[error("batch {batch}: its claim {key} is not in the staging store; read its range again with `tributary replay`")]
+    ClaimGone {
+        /// The batch.
+        batch: BatchId,
+        /// The claim.
+        key: String,
+    },
+    /// The outcome cannot be made.
+    #[error(transparent)]
+    Transform(#[from] TransformError),
+    /// A store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The mapping's thread ended.
+    #[error("batch {batch}: mapping ended early ({detail}); nothing of it was written")]
+    Ended {
+        /// The batch.
+        batch: BatchId,
+        /// How.
+        detail: String,
+    },
+}
+
+/// What a deployment chooses for transforming.
+#[derive(Debug, Clone)]
+pub struct TransformConfig {
+    /// The integration's instance id, for input that names none.
+    pub module: String,
+    /// How long a received message stays with this worker; extended while it works.
+    pub visibility: Duration,
+    /// Messages worked on at once. Each takes a core, and about ten times the batch's size in memory.
+    pub parallel: usize,
+}
+
+impl TransformConfig {
+    /// The defaults: two minutes, two messages.
+    pub fn new(module: impl Into<String>) -> Self {
+        Self { module: module.into(), visibility: Duration::from_secs(120), parallel: 2 }
+    }
+}
+
+/// The job with everything it needs.
+#[derive(Clone)]
+pub struct Transform {
+    /// Where batches come from.
+    pub queue: Arc<dyn Queue>,
+    /// Where outcomes are staged, and claims lie.
+    pub staging: Staging,
+    /// Where they are published.
+    pub publisher: Publisher,
+    /// How they are made.
+    pub transformer: Arc<Transformer>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The time, for input that brings none.
+    pub clock: Clock,
+    /// When to end early.
+    pub stop: Stop,
+    /// Choices.
+    pub config: TransformConfig,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The batch.
+    pub batch: BatchId,
+    /// Whether an earlier attempt's outcome was published.
+    pub earlier: bool,
+    /// Events, and records by fate.
+    pub counts: Counts,
+    /// Objects written now; those of an earlier attempt are not among them.
+    pub objects: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// Rows in the lake by `class_uid`.
+    pub classes: BTreeMap<i32, u64>,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransformReport {
+    /// Messages delivered and deleted.
+    pub delivered: u64,
+    /// Messages that failed and stay.
+    pub failed: u64,
+    /// Records mapped by this run.
+    pub mapped: u64,
+    /// Records quarantined by this run.
+    pub quarantined: u64,
+    /// Records mapped by this run, by `class_uid`.
+    pub classes: BTreeMap<i32, u64>,
+    /// The last failure.
+    pub failure: Option<String>,
+}
+
+impl TransformReport {
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Self) {
+        self.delivered += other.delivered;
+        self.failed += other.failed;
+        self.mapped += other.mapped;
+        self.quarantined += other.quarantined;
+        for (class, rows) in &other.classes {
+            *self.classes.entry(*class).or_default() += rows;
+        }
+        self.failure = other.failure.clone().or_else(|| self.failure.take());
+    }
+}
+
+impl Transform {
+    /// Receives once, waiting up to `wait`, and delivers what came.
+    ///
+    /// # Errors
+    /// When the queue fails. A message that fails is counted in the report.
+    pub async fn run(&self, wait: Duration) -> Result<TransformReport, QueueError> {
+        // As many messages as are worked on at once, so that none waits here while another worker is idle.
+        let most = self.config.parallel.clamp(1, RECEIVE);
+        let messages = self.queue.receive(most, self.config.visibility, wait).await?;
+        let deliveries = futures_util::stream::iter(messages).map(|message| self.settle(message));
+        let reports: Vec<TransformReport> = deliveries.buffer_unordered(most).collect().await;
+        let mut report = TransformReport::default();
+        reports.iter().for_each(|one| report.add(one));
+        Ok(report)
+    }
+
+    /// Runs until the queue is empty, or `budget` is used up. Messages that failed are waited for until they come back or
+    /// become dead letters.
+    ///
+    /// # Errors
+    /// When the queue fails.
+    pub async fn drain(&self, budget: Duration) -> Result<TransformReport, QueueError> {
+        let deadline = Instant::now() + budget;
+        let mut report = TransformReport::default();
+        loop {
+            report.add(&self.run(Duration::from_millis(200)).await?);
+            let counts = self.queue.counts().await?;
+            if (counts.visible == 0 && counts.in_flight == 0) || self.stop.is_set() || Instant::now() >= deadline {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Delivers one message and deletes it, extending its visibility meanwhile.
+    async fn settle(&self, message: Message) -> TransformReport {
+        let work = self.deliver(&message.body, &message.id);
+        tokio::pin!(work);
+        let delivered = loop {
+            tokio::select! {
+                delivered = &mut work => break delivered,
+                () = tokio::time::sleep(self.config.visibility / 2) => {
+                    if let Err(error) = self.queue.extend(&message.receipt, self.config.visibility).await {
+                        debug!(message = %message.id, "cannot extend its visibility: {error}");
+                    }
+                }
+            }
+        };
+        let failed = |detail: String| {
+            self.metrics.count(Metric::DeliveryErrors, 1);
+            warn!(message = %message.id, attempt = message.receive_count, "{detail}; the queue delivers it again");
+            TransformReport { failed: 1, failure: Some(detail), ..TransformReport::default() }
+        };
+        match delivered {
+            Err(error) => {
+                if let DeliverError::Store(StoreError::Denied { .. }) = &error {
+                    self.metrics.count(Metric::AccessDenied, 1);
+                }
+                failed(error.to_string())
+            }
+            Ok(delivered) => match self.queue.delete(&message.receipt).await {
+                // It comes again, and finds its outcome staged.
+                Err(error) => failed(error.to_string()),
+                Ok(()) => {
+                    let new = u64::from(!delivered.earlier);
+                    TransformReport {
+                        delivered: 1,
+                        mapped: new * delivered.counts.mapped,
+                        quarantined: new * delivered.counts.quarantined,
+                        classes: if delivered.earlier { BTreeMap::new() } else { delivered.classes },
+                        ..TransformReport::default()
+                    }
+                }
+            },
+        }
+    }
+
+    /// Delivers one message's batch: everything but deleting the message.
+    ///
+    /// # Errors
+    /// When something failed; what was written by then is found again by the next attempt.
+    pub async fn deliver(&self, body: &str, message_id: &str) -> Result<Delivered, DeliverError> {
+        let made = match envelope::decode(body, message_id)? {
+            Decoded::Batch(batch) => self.map_batch(batch).await?,
+            Decoded::Claim(claim) => {
+                let (batch, key) = (claim.header().id(), claim.key().to_owned());
+                let bytes = self.staging.get_claim(&key).await?;
+                let bytes = bytes.ok_or(DeliverError::ClaimGone { batch, key })?;
+                self.map_batch(claim.open(&bytes)?).await?
+            }
+            Decoded::Foreign(foreign) => self.map_foreign(foreign).await?,
+        };
+        let Made { outcome, mapped, quarantined, redactions } = made;
+        let (outcome, earlier) = match self.staging.stage(&outcome).await? {
+            Staged::New => {
+                self.count(&mapped, &quarantined, redactions);
+                (outcome, false)
+            }
+            Staged::Earlier(earlier) => (earlier, true),
+        };
+        let published = self.publisher.publish(&outcome).await?;
+        self.metrics.count(Metric::ObjectsWritten, published.objects);
+        self.metrics.count(Metric::BytesWritten, published.bytes);
+        let manifest = outcome.manifest();
+        let counts = manifest.counts;
+        info!(batch = %manifest.batch, records = counts.records, mapped = counts.mapped, quarantined = counts.quarantined,
+            objects = published.objects, earlier, "batch delivered");
+        let mut classes = BTreeMap::new();
+        for group in &manifest.groups {
+            if let Some(class) = group.class {
+                *classes.entry(class).or_default() += group.rows;
+            }
+        }
+        let batch = manifest.batch.clone();
+        Ok(Delivered { batch, earlier, counts, objects: published.objects, bytes: published.bytes, classes })
+    }
+
+    async fn map_batch(&self, batch: Batch) -> Result<Made, DeliverError> {
+        self.on_a_thread(batch.id(), move |transformer| transformer.outcome(&Input::batch(&batch))).await
+    }
+
+    /// Foreign input has no hub's word on when it came: a record without a time of its own is refused.
+    async fn map_foreign(&self, foreign: Foreign) -> Result<Made, DeliverError> {
+        let (module, now) = (self.config.module.clone(), self.clock.now());
+        self.on_a_thread(foreign.id.clone(), move |transformer| {
+            let enqueued_time = foreign.event.enqueued_time.as_deref().and_then(parse_timestamp);
+            let event = InputEvent {
+                uid: foreign.id.to_string(),
+                enqueued_time,
+                filed_time: enqueued_time.unwrap_or(now),
+                position: serde_json::json!({"messageId": foreign.message_id}),
+                body: InputBody::Text(&foreign.event.body),
+            };
+            transformer.outcome(&Input { id: foreign.id.clone(), module: &module, events: vec![event] })
+        })
+        .await
+    }
+
+    /// Mapping takes tens of milliseconds of a core: not on the threads that serve connections.
+    async fn on_a_thread(
+        &self,
+        batch: BatchId,
+        work: impl FnOnce(&Transformer) -> Result<Made, TransformError> + Send + 'static,
+    ) -> Result<Made, DeliverError> {
+        let transformer = Arc::clone(&self.transformer);
+        let done = tokio::task::spawn_blocking(move || work(&transformer)).await;
+        Ok(done.map_err(|error| DeliverError::Ended { batch, detail: error.to_string() })??)
+    }
+
+    fn count(
+        &self,
+        mapped: &BTreeMap<String, u64>,
+        quarantined: &BTreeMap<tributary_mapping::Reason, u64>,
+        redactions: u64,
+    ) {
+        for (kind, count) in mapped {
+            self.metrics.record(Metric::RecordsMapped, kind, *count);
+        }
+        for (reason, count) in quarantined {
+            self.metrics.record(Metric::RecordsQuarantined, reason.as_str(), *count);
+        }
+        if redactions > 0 {
+            self.metrics.count(Metric::Redactions, redactions);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! A batch of events as the outcome that is staged: lake objects and quarantine. Pure: no store, no clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use serde_json::{Value, json};
+use tributary_batch::{Batch, BatchId, Body, TimestampMs};
+use tributary_lake::{
+    LakeError, LakeWriter, Layout, Outcome, OutcomeBuilder, QuarantineEntry, QuarantineError, Row, quarantine_object,
+    received_at,
+};
+use tributary_mapping::{Mapper, MappingSet, Options, Origin, Outcome as Fate, Reason, Scratch};
+
+/// Why no outcome could be made. Nothing of the batch is lost: its message stays.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransformError {
+    /// A lake object cannot be made.
+    #[error("batch {batch}: {source}")]
+    Lake {
+        /// The batch.
+        batch: BatchId,
+        /// Why.
+        source: LakeError,
+    },
+    /// The quarantine object cannot be made.
+    #[error("batch {batch}: {source}")]
+    Quarantine {
+        /// The batch.
+        batch: BatchId,
+        /// Why.
+        source: QuarantineError,
+    },
+}
+
+/// Events under one name, wherever they came from.
+#[derive(Debug)]
+pub struct Input<'i> {
+    /// The batch's name.
+    pub id: BatchId,
+    /// The integration's instance id.
+    pub module: &'i str,
+    /// The events.
+    pub events: Vec<InputEvent<'i>>,
+}
+
+/// One event with what its records inherit from it.
+#[derive(Debug)]
+pub struct InputEvent<'i> {
+    /// `metadata.uid` of its records, less their index: positional, stable over retries.
+    pub uid: String,
+    /// When the hub accepted it: lends a time to records that have none. In milliseconds.
+    pub enqueued_time: Option<TimestampMs>,
+    /// Day under which records with impossible times are filed. In milliseconds.
+    pub filed_time: TimestampMs,
+    /// Where it came from, for whoever reads the quarantine.
+    pub position: Value,
+    /// Its body.
+    pub body: InputBody<'i>,
+}
+
+/// What an event carries.
+#[derive(Debug, Clone, Copy)]
+pub enum InputBody<'i> {
+    /// Text.
+    Text(&'i str),
+    /// Bytes that are not UTF-8.
+    Binary(&'i [u8]),
+}
+
+impl<'i> Input<'i> {
+    /// A batch from a hub.
+    pub fn batch(batch: &'i Batch) -> Self {
+        let source = &batch.source;
+        let digest = source.hub_digest();
+        let event = |event: &'i tributary_batch::Event| InputEvent {
+            uid: format!("{}-{}-{}", digest.as_str(), source.partition, event.sequence_number),
+            enqueued_time: Some(event.enqueued_time),
+            filed_time: event.enqueued_time,
+            position: json!({"namespace": source.namespace, "hub": source.hub, "partition": source.partition,
+                "sequenceNumber": event.sequence_number.0, "offset": event.offset.as_str()}),
+            body: match &event.body {
+                Body::Text(text) => InputBody::Text(text),
+                Body::Binary(bytes) => InputBody::Binary(bytes),
+            },
+        };
+        Self { id: batch.id(), module: &batch.module, events: batch.events.iter().map(event).collect() }
+    }
+}
+
+/// An outcome with what a summary wants to know of it.
+#[derive(Debug)]
+pub struct Made {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Records mapped, by kind.
+    pub mapped: BTreeMap<String, u64>,
+    /// Records refused, by reason.
+    pub quarantined: BTreeMap<Reason, u64>,
+    /// Secrets redacted.
+    pub redactions: u64,
+}
+
+/// Maps batches by one mapping set into one layout. One serves a whole process, and several threads.
+#[derive(Debug)]
+pub struct Transformer {
+    set: Arc<MappingSet>,
+    options: Options,
+    writer: LakeWriter,
+}
+
+impl Transformer {
+    /// A transformer. Every class that the set maps to must have a source in the layout and a committed schema.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn new(set: Arc<MappingSet>, options: Options, layout: Layout) -> Result<Self, LakeError> {
+        let schema = set.schema();
+        let writer = LakeWriter::new(schema, layout, set.digest());
+        for class in set.classes() {
+            if let Some((id, _)) = schema.class_named(class) {
+                writer.check(id)?;
+            }
+        }
+        Ok(Self { set, options, writer })
+    }
+
+    /// The digest of the mapping set.
+    pub fn mappings(&self) -> &str {
+        self.set.digest()
+    }
+
+    /// Maps every record of a batch: each stands in exactly one place of the outcome.
+    ///
+    /// # Errors
+    /// When Arrow, Parquet or the compressor refuse it, which a batch within its bounds cannot bring about.
+    pub fn outcome(&self, input: &Input<'_>) -> Result<Made, TransformError> {
+        let arena = Bump::new();
+        let mapper = Mapper::new(&self.set, self.options);
+        let (mut scratch, mut fates, mut owners) = (Scratch::default(), Vec::new(), Vec::new());
+        let mut refused: Vec<QuarantineEntry<'_>> = Vec::new();
+        let mut quarantined: BTreeMap<Reason, u64> = BTreeMap::new();
+        for event in &input.events {
+            match event.body {
+                InputBody::Text(text) => {
+                    let origin = Origin { uid: arena.alloc_str(&event.uid), enqueued_time: event.enqueued_time };
+                    mapper.map_body(text, origin, &arena, &mut scratch, &mut fates);
+                    owners.resize(fates.len(), event);
+                }
+                InputBody::Binary(bytes) => {
+                    *quarantined.entry(Reason::NotJson).or_default() += 1;
+                    refused.push(self.binary(event, bytes));
+                }
+            }
+        }
+        let mut mapped: BTreeMap<String, u64> = BTreeMap::new();
+        let mut rows = Vec::with_capacity(fates.len());
+        for (fate, event) in fates.iter().zip(&owners) {
+            match fate {
+                Fate::Mapped(record) => {
+                    match mapped.get_mut(record.kind) {
+                        Some(count) => *count += 1,
+                        None => drop(mapped.insert(record.kind.to_owned(), 1)),
+                    }
+                    rows.push(Row {
+                        event: &record.event,
+                        class: record.class,
+                        time: record.time,
+                        account: record.account,
+                        enqueued: event.filed_time,
+                    });
+                }
+                Fate::Refused(record) => {
+                    *quarantined.entry(record.reason).or_default() += 1;
+                    let mut position = event.position.clone();
+                    if let Some(place) = position.as_object_mut() {
+                        place.insert("record".to_owned(), Value::from(record.index));
+                    }
+                    refused.push(QuarantineEntry {
+                        reason: record.reason.as_str().into(),
+                        detail: record.detail.as_str().into(),
+                        kind: record.kind.map(Into::into),
+                        position,
+                        mappings: self.mappings().into(),
+                        received_at: received_at(event.filed_time).into(),
+                        raw: record.raw.into(),
+                    });
+                }
+            }
+        }
+        let made = self.writer.objects(&input.id, &rows);
+        let made = made.map_err(|source| TransformError::Lake { batch: input.id.clone(), source })?;
+        let first = input.events.first().map_or(0, |event| event.filed_time);
+        let quarantine = quarantine_object(input.module, first, &input.id, &refused);
+        let quarantine = quarantine.map_err(|source| TransformError::Quarantine { batch: input.id.clone(), source })?;
+        let outcome = OutcomeBuilder::new(input.id.clone(), self.mappings(), input.events.len() as u64)
+            .lake(&made)
+            .quarantine(quarantine.as_ref())
+            .build();
+        Ok(Made { outcome, mapped, quarantined, redactions: scratch.redactions })
+    }
+
+    /// Quarantine is text: bytes that are none stand there as base64.
+    fn binary<'e>(&'e self, event: &InputEvent<'_>, bytes: &[u8]) -> QuarantineEntry<'e> {
+        use base64::Engine as _;
+        let mut position = event.position.clone();
+        if let Some(place) = position.as_object_mut() {
+            place.insert("record".to_owned(), Value::from(0));
+        }
+        QuarantineEntry {
+            reason: Reason::NotJson.as_str().into(),
+            detail: "the body is not utf-8; raw is its bytes in base64".into(),
+            kind: None,
+            position,
+            mappings: self.mappings().into(),
+            received_at: received_at(event.filed_time).into(),
+            raw: base64::engine::general_purpose::STANDARD.encode(bytes).into(),
+        }
+    }
+}
