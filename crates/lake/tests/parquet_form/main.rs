@@ -14,11 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, RecordBatch, StructArray};
+use arrow_array::{Array, ArrayRef, RecordBatch, StructArray};
 use bumpalo::Bump;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, Encoding};
+use parquet::basic::Compression;
 use parquet::column::page::Page;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use proptest::prelude::*;
@@ -115,10 +115,15 @@ fn check_form(bytes: &Bytes, what: &str) {
     assert_eq!(names, ["tributary.mappings", "tributary.ocsf_version"], "{what}: no ARROW:schema, nothing else");
     assert!(raw.length < 128 * 1024, "{what}: a footer of {} bytes", raw.length);
 
+    let back = read(bytes);
+    let mut with_values = BTreeSet::new();
+    for (field, column) in back.schema().fields().iter().zip(back.columns()) {
+        filled(column, field.name(), &mut with_values);
+    }
+    assert!(with_values.contains("time"), "{what}");
     for (column, (path, pages)) in group.columns().iter().zip(pages(bytes)) {
-        let what = format!("{what}: {path}");
+        let what = &format!("{what}: {path}");
         let mut values = 0;
-        let mut nulls_only = true;
         for page in &pages {
             assert!(page.buffer().len() < MEGABYTE, "{what}: a page of {} bytes", page.buffer().len());
             match page {
@@ -128,13 +133,12 @@ fn check_form(bytes: &Bytes, what: &str) {
                     assert!(statistics.is_none(), "{what}: statistics in a page");
                 }
             }
-            nulls_only &= !has_values(page);
         }
         assert_eq!(values, column.num_values(), "{what}");
         assert_eq!(column.offset_index_offset(), None, "{what}: an offset index");
         assert_eq!(column.column_index_offset(), None, "{what}: a column index");
         assert_eq!(column.bloom_filter_offset(), None, "{what}: a bloom filter");
-        if nulls_only {
+        if !with_values.contains(&path) {
             assert_eq!(column.compression(), Compression::UNCOMPRESSED, "{what}: nothing to compress");
             assert_eq!(column.dictionary_page_offset(), None, "{what}: nothing for a dictionary");
             assert!(column.statistics().is_none(), "{what}: nothing to say");
@@ -145,24 +149,19 @@ fn check_form(bytes: &Bytes, what: &str) {
     }
 }
 
-/// Whether a page holds more than levels.
-fn has_values(page: &Page) -> bool {
-    match page {
-        Page::DictionaryPage { num_values, .. } => *num_values > 0,
-        // Version 1: a length and the levels, first of repetition, then of definition; then values.
-        Page::DataPage { buf, encoding: Encoding::PLAIN, .. } => {
-            let mut rest = &buf[..];
-            // Every column may be null, and only lists repeat: there are one or two blocks of levels.
-            while rest.len() >= 4 {
-                let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
-                match rest.get(4 + length..) {
-                    Some(next) => rest = next,
-                    None => return true,
-                }
-            }
-            !rest.is_empty()
+/// Paths of the leaves that hold a value, found by reading the object back.
+fn filled(column: &ArrayRef, path: &str, found: &mut BTreeSet<String>) {
+    if let Some(inner) = column.as_struct_opt() {
+        for (field, child) in inner.fields().iter().zip(inner.columns()) {
+            filled(child, &format!("{path}.{}", field.name()), found);
         }
-        _ => true,
+    } else if let Some(list) = column.as_list_opt::<i32>() {
+        filled(list.values(), &format!("{path}.list.element"), found);
+    } else if let Some(map) = column.as_map_opt() {
+        filled(map.keys(), &format!("{path}.key_value.key"), found);
+        filled(map.values(), &format!("{path}.key_value.value"), found);
+    } else if column.null_count() < column.len() {
+        found.insert(path.to_owned());
     }
 }
 
