@@ -320,7 +320,7 @@ fn a_class_without_a_source_or_a_schema_is_refused_by_name() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     /// From rows to bytes and back: every record once, in an object of its own class, day and account.
     #[test]
@@ -328,7 +328,7 @@ proptest! {
         seed in 1_u64..u64::MAX,
         picks in prop::collection::vec(
             (0_usize..64, prop_oneof![Just(NOON), any::<i64>(), NOON - 95 * DAY..NOON + 2 * DAY], 0_usize..5, 0_u8..8),
-            1..120,
+            1..60,
         ),
     ) {
         let classes: Vec<Class> = classes().into_iter().filter(|class| class.schema.version == Version::V1_3_0).collect();

@@ -40,7 +40,7 @@ fn lake(root: &Path) -> PathBuf {
             let fills = [Fill::All, Fill::Some, Fill::Least, Fill::Some];
             let events: Vec<(i64, &Object<'_>, Option<&str>)> = (0..24)
                 .map(|index| {
-                    let time = NOON - dice.below(2 * DAY as u64) as i64;
+                    let time = NOON - dice.below(DAY as u64) as i64;
                     let account = (index % 3 == 0).then_some("00000000-0000-4000-8000-00000000000A");
                     let uid = format!("{}-{batch}-{index}", class.name);
                     (time, event(class, &uid, time, fills[index % 4], &mut dice, &arena), account)
