@@ -4,14 +4,13 @@ use std::net::IpAddr;
 
 use regex::Regex;
 
+use crate::format::is_subnet;
 use crate::schema::TypeDef;
 
 /// Whether `text` is a valid value of a string type: not empty, not too long, matching the type's pattern, and an
 /// address or network where the type says so.
 pub fn accepts_text(ty: &TypeDef, text: &str) -> bool {
-    // Bytes bound characters; counting is needed only near the limit.
-    let too_long = |limit: usize| text.len() > limit && text.chars().count() > limit;
-    if text.is_empty() || ty.max_len.is_some_and(too_long) {
+    if text.is_empty() || is_too_long(ty, text) {
         return false;
     }
     match ty.name {
@@ -26,20 +25,18 @@ pub fn accepts_text(ty: &TypeDef, text: &str) -> bool {
     }
 }
 
-fn matches(ty: &TypeDef, text: &str) -> bool {
+/// Whether `text` has a match of the type's pattern.
+///
+/// `$` is the very end here; Python and PCRE overlook one line break before it, which no stored value should have.
+pub(crate) fn matches(ty: &TypeDef, text: &str) -> bool {
     let Some(pattern) = ty.regex else { return true };
     // A pattern that does not compile binds nobody; a test shows that all of them compile.
     ty.pattern.get_or_init(|| Regex::new(pattern).ok()).as_ref().is_none_or(|regex| regex.is_match(text))
 }
 
-fn is_subnet(text: &str) -> bool {
-    let (address, bits) = text.split_once('/').unwrap_or((text, "0"));
-    let Ok(bits) = bits.parse::<u8>() else { return false };
-    match address.parse() {
-        Ok(IpAddr::V4(_)) => bits <= 32,
-        Ok(IpAddr::V6(_)) => bits <= 128,
-        Err(_) => false,
-    }
+/// Whether `text` is longer than the type allows. Bytes bound characters; counting is needed only near the limit.
+pub(crate) fn is_too_long(ty: &TypeDef, text: &str) -> bool {
+    ty.max_len.is_some_and(|limit| text.len() > limit && text.chars().count() > limit)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //!   read from the compact tables in `crates/ocsf/tables/`, which a generator writes (see `tables/README.md`).
 //! - [`Object`] and [`Value`] are one event as a typed tree: attributes are indices into their shape, so that neither
 //!   the encoder nor a check compares names.
-//! - `validate` judges any JSON event by the rules of the official server and the strict ones beyond it.
+//! - [`validate`] judges any JSON event by the rules of the official server and the strict ones beyond it.
 //! - `columns` is the static Arrow schema of each class.
 //!
 //! **Invariant:** this crate does no I/O and knows no clock.
@@ -12,9 +12,11 @@
 mod accept;
 pub mod columns;
 mod embedded;
+mod format;
 mod load;
 mod schema;
 mod tree;
+pub mod validate;
 
 pub use accept::accepts_text;
 pub use schema::{

@@ -189,6 +189,10 @@ mod tests {
             for shape in &schema.shapes {
                 assert!(shape.attrs.is_sorted_by_key(|attr| attr.name), "{}", shape.name);
             }
+            for table in &schema.enums {
+                assert!(table.values.is_sorted_by_key(|value| value.id));
+                assert!(table.values.iter().all(|value| value.id.is_some()) || table.by_id(0).is_none());
+            }
         }
     }
 

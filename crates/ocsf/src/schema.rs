@@ -119,7 +119,7 @@ pub struct EnumValue {
     pub deprecated: bool,
 }
 
-/// The allowed values of an attribute, in the schema's order.
+/// The allowed values of an attribute, numeric ones by number.
 #[derive(Debug, Clone)]
 pub struct EnumTable {
     /// The values.
@@ -129,7 +129,14 @@ pub struct EnumTable {
 impl EnumTable {
     /// The value with this number.
     pub fn by_id(&self, id: i64) -> Option<&EnumValue> {
-        self.values.iter().find(|value| value.id == Some(id))
+        // The generator orders numeric values by number; a textual table has no numbers at all.
+        let index = self.values.binary_search_by_key(&Some(id), |value| value.id).ok()?;
+        self.values.get(index)
+    }
+
+    /// The value that JSON writes as this text.
+    pub fn by_key(&self, key: &str) -> Option<&EnumValue> {
+        self.values.iter().find(|value| value.key == key)
     }
 
     /// The value with this caption, letter case ignored.
