@@ -189,6 +189,10 @@ impl Queue for SteppedQueue {
     async fn counts(&self) -> Result<Counts, QueueError> {
         self.0.counts().await
     }
+
+    async fn dead_letters(&self, max: usize) -> Result<Vec<Message>, QueueError> {
+        self.0.dead_letters(max).await
+    }
 }
 
 /// Passes `stage`, `publish` and `quarantine`, by the key that is put.

@@ -1,95 +1,90 @@
-//! Messages between the jobs: the Queue trait and its backends.
+//! Queues of batches: at-least-once delivery with redrive to dead letters, behind one trait.
 //!
-//! At least once, in no promised order. A received message is invisible to others for a while and comes back when it is
-//! not deleted by then; after [`RedrivePolicy::max_receives`] times it lies among the dead letters and never comes back by
-//! itself. [`conformance`] is what every backend must do.
+//! [`Queue`] is the part of a cloud queue that the jobs need, with its semantics and its limits: a message that is
+//! received becomes invisible for a while and comes back unless it is deleted; one that came back too often moves to the
+//! dead letters. [`MemoryQueue`] and [`SqliteQueue`] are the local mode, not test doubles. They refuse what the strictest
+//! backend refuses (see [`check_body`]), so that what runs on one machine runs in the cloud too. [`conformance`] is the
+//! suite that every backend passes.
+//!
+//! No order is promised, and a message may arrive more than once: whoever receives must be idempotent.
+//!
+//! [`QueueOutbox`] makes a queue the place where the ledger's protocol sends its batches.
 
+mod body;
 pub mod conformance;
 mod memory;
 mod outbox;
 mod sqlite;
 
-pub use memory::MemoryQueue;
-pub use outbox::QueueOutbox;
-pub use sqlite::SqliteQueue;
-
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-/// Most bytes of a message: what SQS takes.
-pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
-/// Most messages of one receive.
+pub use body::{MAX_MESSAGE_BYTES, check_body};
+pub use memory::MemoryQueue;
+pub use outbox::QueueOutbox;
+pub use sqlite::SqliteQueue;
+
+/// Most messages that one receive returns.
 pub const MAX_RECEIVE: usize = 10;
 
-/// Why a queue did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum QueueError {
-    /// The message is larger than any queue takes.
-    #[error(
-        "a message of {size} bytes does not fit a queue: at most {MAX_MESSAGE_BYTES}; put it into the staging store as a claim"
-    )]
-    TooLarge {
-        /// Its size in bytes.
-        size: usize,
-    },
-    /// The message is empty or has a character that SQS refuses.
-    #[error(
-        "a message must have text, without control characters but tab, line feed and carriage return, and without U+FFFE and U+FFFF"
-    )]
-    Refused,
-    /// The backend failed. Nothing is known of whether the operation took place.
-    #[error("queue {queue}: {operation} failed: {detail}")]
-    Backend {
-        /// The queue.
-        queue: String,
-        /// What was attempted.
-        operation: &'static str,
-        /// What went wrong.
-        detail: String,
-    },
+/// A queue of text messages. Every method takes `&self`: clones of an `Arc` may be used by many workers at once.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Puts a message into the queue. It is durable when this returns.
+    ///
+    /// # Errors
+    /// A body that [`check_body`] refuses, or [`QueueError::Backend`]: then nothing is known of whether it was sent.
+    async fn send(&self, body: &str) -> Result<(), QueueError>;
+
+    /// Takes up to `max` visible messages ([`MAX_RECEIVE`] at most) and hides them for `visibility`. When there are none,
+    /// waits up to `wait` for some. Fewer messages than there are may come back.
+    ///
+    /// # Errors
+    /// [`QueueError::Backend`]; messages that were taken come back after their visibility.
+    async fn receive(&self, max: usize, visibility: Duration, wait: Duration) -> Result<Vec<Message>, QueueError>;
+
+    /// Hides a received message for `visibility` from now.
+    ///
+    /// # Errors
+    /// [`QueueError::Stale`] when the message is gone or somebody else's by now, where the backend can tell.
+    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<(), QueueError>;
+
+    /// Makes a received message visible again at once. With a stale receipt nothing happens.
+    ///
+    /// # Errors
+    /// [`QueueError::Backend`]; the message comes back after its visibility all the same.
+    async fn release(&self, receipt: &Receipt) -> Result<(), QueueError>;
+
+    /// Deletes a received message. Deleting twice, or when the message is somebody else's by now, is no error.
+    ///
+    /// # Errors
+    /// [`QueueError::Backend`]; the message may come back.
+    async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError>;
+
+    /// How many messages there are. A remote backend may be some seconds behind.
+    ///
+    /// # Errors
+    /// [`QueueError::Backend`].
+    async fn counts(&self) -> Result<Counts, QueueError>;
+
+    /// Up to `max` dead letters, the oldest first where the backend knows. They stay; their receipts are good for nothing.
+    ///
+    /// # Errors
+    /// [`QueueError::Backend`].
+    async fn dead_letters(&self, max: usize) -> Result<Vec<Message>, QueueError>;
 }
 
-/// What happens to messages that keep failing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RedrivePolicy {
-    /// How often a message is received before it becomes a dead letter.
-    pub max_receives: u32,
-}
-
-impl Default for RedrivePolicy {
-    fn default() -> Self {
-        Self { max_receives: 5 }
-    }
-}
-
-/// Names one receive of one message.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Receipt(String);
-
-impl Receipt {
-    /// A backend's own text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The backend's text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A received message. Its body is left out of Debug output.
+/// A message, as one receive returned it. Debug output leaves its body out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The queue's name for it; the same each time it is received.
+    /// Names the message over all its receives.
     pub id: String,
-    /// What this receive is called.
+    /// Names this receive.
     pub receipt: Receipt,
-    /// The text.
+    /// What was sent.
     pub body: String,
-    /// How often it was received, this time included.
+    /// How often it was received, this time included: 1 at first.
     pub receive_count: u32,
 }
 
@@ -105,53 +100,88 @@ impl std::fmt::Debug for Message {
     }
 }
 
+/// What a receiver shows to extend, release or delete a message. Opaque; each receive makes another one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Receipt(String);
+
+impl Receipt {
+    /// Wraps a backend's text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The backend's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// How many messages a queue holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Ready to be received.
     pub visible: u64,
-    /// Received and neither deleted nor back.
+    /// Received, and neither deleted nor visible again.
     pub in_flight: u64,
-    /// Dead letters.
+    /// In the dead letters.
     pub dead: u64,
 }
 
-/// A queue of messages.
-#[async_trait]
-pub trait Queue: Send + Sync {
-    /// Sends a message: durable when this returns.
-    ///
-    /// # Errors
-    /// [`QueueError::TooLarge`] and [`QueueError::Refused`] before anything is sent.
-    async fn send(&self, body: &str) -> Result<(), QueueError>;
-
-    /// Up to `max` (at most [`MAX_RECEIVE`]) messages, invisible to others for `visibility`; waits up to `wait` for the
-    /// first one.
-    async fn receive(&self, max: usize, visibility: Duration, wait: Duration) -> Result<Vec<Message>, QueueError>;
-
-    /// Keeps a message invisible for `visibility` from now on. A receipt that no longer counts changes nothing.
-    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<(), QueueError>;
-
-    /// Gives a message back at once. A receipt that no longer counts changes nothing.
-    async fn release(&self, receipt: &Receipt) -> Result<(), QueueError> {
-        self.extend(receipt, Duration::ZERO).await
-    }
-
-    /// Deletes a message. A receipt that no longer counts changes nothing, and that is no error.
-    async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError>;
-
-    /// How many messages there are, now or a moment ago.
-    async fn counts(&self) -> Result<Counts, QueueError>;
-
-    /// Up to `max` dead letters, the oldest first. They stay.
-    async fn dead_letters(&self, max: usize) -> Result<Vec<Message>, QueueError>;
+/// When a message is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedrivePolicy {
+    /// After this many receives without a delete it moves to the dead letters instead of being received again.
+    pub max_receives: u32,
 }
 
-/// What every backend refuses before it sends, because SQS does.
-pub(crate) fn check(body: &str) -> Result<(), QueueError> {
-    if body.len() > MAX_MESSAGE_BYTES {
-        return Err(QueueError::TooLarge { size: body.len() });
+impl Default for RedrivePolicy {
+    /// Five receives.
+    fn default() -> Self {
+        Self { max_receives: 5 }
     }
-    let refused = |c: char| (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}');
-    if body.is_empty() || body.contains(refused) { Err(QueueError::Refused) } else { Ok(()) }
+}
+
+/// Why a queue did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// The body is larger than [`MAX_MESSAGE_BYTES`].
+    #[error("message of {size} bytes is larger than the {MAX_MESSAGE_BYTES} that a queue takes: send a claim instead")]
+    TooLarge {
+        /// The body's size in bytes.
+        size: usize,
+    },
+    /// The body has no character: a queue takes one at least.
+    #[error("an empty message cannot be sent: a queue takes one character at least")]
+    Empty,
+    /// The body holds a character that queues refuse or replace.
+    #[error("message holds U+{code_point:04X} at byte {at}, which queues do not carry: encode or escape it")]
+    ForbiddenCharacter {
+        /// The character.
+        code_point: u32,
+        /// The byte at which it stands.
+        at: usize,
+    },
+    /// The receipt holds nothing any more: the message was deleted, released, or received by somebody else.
+    #[error("queue {queue}: the receipt is no longer valid: the message was deleted or received again")]
+    Stale {
+        /// The queue.
+        queue: String,
+    },
+    /// The receipt is not one of this backend.
+    #[error("queue {queue}: not a receipt of this queue: pass the one that receive returned")]
+    ForeignReceipt {
+        /// The queue.
+        queue: String,
+    },
+    /// The backend failed. Nothing is known of whether the operation took place.
+    #[error("queue {queue}: {operation}: {detail}")]
+    Backend {
+        /// What was attempted.
+        operation: &'static str,
+        /// The queue.
+        queue: String,
+        /// What went wrong.
+        detail: String,
+    },
 }

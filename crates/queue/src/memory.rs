@@ -1,6 +1,6 @@
 //! The queue of one process.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,148 +8,189 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::{Counts, MAX_RECEIVE, Message, Queue, QueueError, Receipt, RedrivePolicy, check};
+use crate::{Counts, MAX_RECEIVE, Message, Queue, QueueError, Receipt, RedrivePolicy, check_body};
 
-#[derive(Debug)]
-struct Entry {
-    id: u64,
-    body: String,
-    receives: u32,
-    /// When it may be received (again).
-    visible_from: Instant,
-    /// Whether a receive's receipt still counts for it.
-    taken: bool,
-}
+const NAME: &str = "memory";
 
-#[derive(Debug, Default)]
-struct State {
-    next: u64,
-    entries: VecDeque<Entry>,
-    dead: VecDeque<Entry>,
-}
+/// Longest that a message can be hidden: longer than any process lives, and far from overflow.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Messages in memory: gone with the process.
-#[derive(Debug)]
 pub struct MemoryQueue {
     policy: RedrivePolicy,
     state: Mutex<State>,
-    sent: Notify,
+    /// Told of whatever can make a message visible earlier than a waiting receive thinks.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    last_id: u64,
+    visible: VecDeque<Entry>,
+    in_flight: BTreeMap<u64, (Instant, Entry)>,
+    dead: Vec<Entry>,
+}
+
+struct Entry {
+    id: u64,
+    body: String,
+    receive_count: u32,
+}
+
+impl std::fmt::Debug for MemoryQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryQueue").field("policy", &self.policy).finish_non_exhaustive()
+    }
 }
 
 impl MemoryQueue {
     /// An empty queue.
     pub fn new(policy: RedrivePolicy) -> Self {
-        Self { policy, state: Mutex::default(), sent: Notify::new() }
+        Self { policy, state: Mutex::default(), changed: Notify::new() }
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+        // Nothing in here panics between taking a message out of one place and putting it into another.
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes what is visible, and says when the next message will be.
-    fn take(&self, max: usize, visibility: Duration) -> (Vec<Message>, Option<Instant>) {
+    /// Takes what is visible now, else says when the next hidden message comes back.
+    fn take(&self, max: usize, visibility: Duration) -> Result<Vec<Message>, Option<Instant>> {
         let now = Instant::now();
         self.with(|state| {
-            let (mut taken, mut rest) = (Vec::new(), VecDeque::new());
-            for mut entry in std::mem::take(&mut state.entries) {
-                if entry.visible_from > now || taken.len() >= max {
-                    rest.push_back(entry);
-                } else if entry.receives >= self.policy.max_receives {
-                    state.dead.push_back(entry);
-                } else {
-                    entry.receives += 1;
-                    entry.visible_from = now + visibility;
-                    entry.taken = true;
-                    taken.push(message(&entry));
-                    rest.push_back(entry);
+            state.surface(now);
+            let mut taken = Vec::new();
+            while taken.len() < max {
+                let Some(mut entry) = state.visible.pop_front() else { break };
+                if entry.receive_count >= self.policy.max_receives {
+                    state.dead.push(entry);
+                    continue;
                 }
+                entry.receive_count = entry.receive_count.saturating_add(1);
+                taken.push(entry.message());
+                state.in_flight.insert(entry.id, (after(now, visibility), entry));
             }
-            let next = rest.iter().map(|entry| entry.visible_from).min();
-            state.entries = rest;
-            (taken, next)
+            let next = state.in_flight.values().map(|(until, _)| *until).min();
+            if taken.is_empty() { Err(next) } else { Ok(taken) }
         })
-    }
-
-    /// Does something to the message whose receipt still counts.
-    fn taken(&self, receipt: &Receipt, act: impl FnOnce(&mut State, usize)) {
-        self.with(|state| {
-            let at = state.entries.iter().position(|entry| entry.taken && message(entry).receipt == *receipt);
-            if let Some(at) = at {
-                act(state, at);
-            }
-        });
     }
 }
 
-fn message(entry: &Entry) -> Message {
-    Message {
-        id: format!("m-{}", entry.id),
-        receipt: Receipt::new(format!("m-{}-{}", entry.id, entry.receives)),
-        body: entry.body.clone(),
-        receive_count: entry.receives,
+impl State {
+    /// Makes messages visible whose time is over.
+    fn surface(&mut self, now: Instant) {
+        for (_, (_, entry)) in self.in_flight.extract_if(.., |_, (until, _)| *until <= now) {
+            self.visible.push_back(entry);
+        }
     }
+
+    /// Takes out the message of a receipt, unless somebody received it again. Its time may be over: as long as nobody
+    /// else has it, it is still its receiver's.
+    fn claim(&mut self, id: u64, receive_count: u32) -> Option<Entry> {
+        if let Some((_, entry)) = self.in_flight.get(&id) {
+            let ours = entry.receive_count == receive_count;
+            return if ours { self.in_flight.remove(&id).map(|(_, entry)| entry) } else { None };
+        }
+        let at = self.visible.iter().position(|entry| entry.id == id && entry.receive_count == receive_count)?;
+        self.visible.remove(at)
+    }
+}
+
+impl Entry {
+    fn message(&self) -> Message {
+        Message {
+            id: self.id.to_string(),
+            receipt: Receipt::new(format!("{}-{}", self.id, self.receive_count)),
+            body: self.body.clone(),
+            receive_count: self.receive_count,
+        }
+    }
+}
+
+fn after(now: Instant, duration: Duration) -> Instant {
+    now.checked_add(duration.min(LONGEST)).unwrap_or(now)
+}
+
+/// The message and the number of its receive.
+fn parse(receipt: &Receipt) -> Result<(u64, u32), QueueError> {
+    let parts = receipt.as_str().split_once('-');
+    let numbers = parts.and_then(|(id, count)| Some((id.parse().ok()?, count.parse().ok()?)));
+    numbers.ok_or_else(|| QueueError::ForeignReceipt { queue: NAME.to_owned() })
 }
 
 #[async_trait]
 impl Queue for MemoryQueue {
     async fn send(&self, body: &str) -> Result<(), QueueError> {
-        check(body)?;
+        check_body(body)?;
         self.with(|state| {
-            let entry = Entry {
-                id: state.next,
-                body: body.to_owned(),
-                receives: 0,
-                visible_from: Instant::now(),
-                taken: false,
-            };
-            state.next += 1;
-            state.entries.push_back(entry);
+            state.last_id += 1;
+            state.visible.push_back(Entry { id: state.last_id, body: body.to_owned(), receive_count: 0 });
         });
-        self.sent.notify_waiters();
+        self.changed.notify_waiters();
         Ok(())
     }
 
     async fn receive(&self, max: usize, visibility: Duration, wait: Duration) -> Result<Vec<Message>, QueueError> {
-        let deadline = Instant::now() + wait;
+        let max = max.min(MAX_RECEIVE);
+        let deadline = after(Instant::now(), wait);
         loop {
-            let sent = self.sent.notified();
-            tokio::pin!(sent);
-            // Listens before it looks, so that nothing is sent unheard in between.
-            sent.as_mut().enable();
-            let (messages, next) = self.take(max.clamp(1, MAX_RECEIVE), visibility);
-            if !messages.is_empty() || Instant::now() >= deadline {
-                return Ok(messages);
+            // Listening begins before looking: what is sent in between is not missed.
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let next = match self.take(max, visibility) {
+                Ok(messages) => return Ok(messages),
+                Err(next) => next,
+            };
+            if max == 0 || Instant::now() >= deadline {
+                return Ok(Vec::new());
             }
-            let until = next.map_or(deadline, |next| next.min(deadline));
-            let _ = tokio::time::timeout_at(until, sent).await;
+            let _ = tokio::time::timeout_at(next.map_or(deadline, |next| next.min(deadline)), changed).await;
         }
     }
 
     async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<(), QueueError> {
-        self.taken(receipt, |state, at| {
-            if let Some(entry) = state.entries.get_mut(at) {
-                entry.visible_from = Instant::now() + visibility;
+        let (id, receive_count) = parse(receipt)?;
+        let until = after(Instant::now(), visibility);
+        let extended = self.with(|state| {
+            let Some(entry) = state.claim(id, receive_count) else { return false };
+            state.in_flight.insert(id, (until, entry));
+            true
+        });
+        self.changed.notify_waiters();
+        if extended { Ok(()) } else { Err(QueueError::Stale { queue: NAME.to_owned() }) }
+    }
+
+    async fn release(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        let (id, receive_count) = parse(receipt)?;
+        self.with(|state| {
+            if let Some(entry) = state.claim(id, receive_count) {
+                state.visible.push_back(entry);
             }
         });
-        self.sent.notify_waiters();
+        self.changed.notify_waiters();
         Ok(())
     }
 
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
-        self.taken(receipt, |state, at| drop(state.entries.remove(at)));
+        let (id, receive_count) = parse(receipt)?;
+        self.with(|state| state.claim(id, receive_count));
         Ok(())
     }
 
     async fn counts(&self) -> Result<Counts, QueueError> {
         let now = Instant::now();
         Ok(self.with(|state| {
-            let visible = state.entries.iter().filter(|entry| entry.visible_from <= now).count() as u64;
-            Counts { visible, in_flight: state.entries.len() as u64 - visible, dead: state.dead.len() as u64 }
+            state.surface(now);
+            Counts {
+                visible: state.visible.len() as u64,
+                in_flight: state.in_flight.len() as u64,
+                dead: state.dead.len() as u64,
+            }
         }))
     }
 
     async fn dead_letters(&self, max: usize) -> Result<Vec<Message>, QueueError> {
-        Ok(self.with(|state| state.dead.iter().take(max).map(message).collect()))
+        Ok(self.with(|state| state.dead.iter().take(max).map(Entry::message).collect()))
     }
 }
 
@@ -157,8 +198,15 @@ impl Queue for MemoryQueue {
 mod tests {
     use std::sync::Arc;
 
+    use super::*;
+
     #[tokio::test]
     async fn conforms() {
-        crate::conformance::all(|policy| Arc::new(super::MemoryQueue::new(policy))).await;
+        crate::conformance::all(async |policy| Arc::new(MemoryQueue::new(policy))).await;
+    }
+
+    #[tokio::test]
+    async fn a_stale_receipt_holds_nothing() {
+        crate::conformance::stale_receipts_hold_nothing(&MemoryQueue::new(RedrivePolicy::default())).await;
     }
 }

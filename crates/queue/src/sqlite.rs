@@ -1,4 +1,4 @@
-//! The queue of one machine: one file, shared by processes, several queues in it by name.
+//! The queue of one machine: one file, shared by processes, which may be the ledger's.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,164 +8,239 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::time::Instant;
 
-use crate::{Counts, MAX_RECEIVE, Message, Queue, QueueError, Receipt, RedrivePolicy, check};
+use crate::{Counts, MAX_RECEIVE, Message, Queue, QueueError, Receipt, RedrivePolicy, check_body};
 
 /// How long a write waits for another process's.
 const BUSY: Duration = Duration::from_secs(10);
-/// How often a waiting receive looks: other processes send too.
-const POLL: Duration = Duration::from_millis(40);
 
-/// Messages in a SQLite file in WAL mode; the ledger may live in the same file.
+/// How often a waiting receive looks: other processes send too, and nothing tells of it.
+const POLL: Duration = Duration::from_millis(25);
+
+/// `visible_at` is in milliseconds since 1970-01-01T00:00:00Z by this machine's clock. The body stands last, so that hiding
+/// or releasing a message rewrites the row's first page and not its up to 1 MiB of text. AUTOINCREMENT: an id never
+/// comes again, so neither does a receipt.
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS queue_message (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue TEXT NOT NULL,
+        dead INTEGER NOT NULL DEFAULT 0,
+        visible_at INTEGER NOT NULL,
+        receive_count INTEGER NOT NULL DEFAULT 0,
+        body TEXT NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS queue_message_by_visibility ON queue_message (queue, dead, visible_at);";
+
+/// Messages in a SQLite file in WAL mode, several named queues in one. What was sent survives the death of the process
+/// and, with `synchronous = FULL`, a loss of power.
+///
+/// Visibility counts by the machine's clock: if that is set back, messages stay hidden for longer. None is lost.
 #[derive(Debug, Clone)]
 pub struct SqliteQueue {
+    connection: Arc<Mutex<Connection>>,
     name: Arc<str>,
     policy: RedrivePolicy,
-    connection: Arc<Mutex<Connection>>,
 }
 
 impl SqliteQueue {
-    /// Opens the queue `name` in the file, making both where they are missing.
+    /// Opens or makes the file and the queue of this name in it.
     ///
     /// # Errors
     /// When the file cannot be opened or is no database.
     pub fn open(path: &Path, name: &str, policy: RedrivePolicy) -> Result<Self, QueueError> {
         let fail = |error: rusqlite::Error| QueueError::Backend {
-            queue: format!("{name} in {}", path.display()),
             operation: "open",
-            detail: error.to_string(),
+            queue: name.to_owned(),
+            detail: format!("{}: {error}", path.display()),
         };
-        let connection = Connection::open(path).map_err(fail)?;
+        let mut connection = Connection::open(path).map_err(fail)?;
         connection.busy_timeout(BUSY).map_err(fail)?;
-        // FULL: what `send` took survives a power cut too, because a position is committed on its word.
+        // FULL: the log is synced with every commit. NORMAL would lose the last messages with the power, after their
+        // positions were taken as sent. The fullfsync pair is what a sync takes on macOS and does nothing elsewhere.
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                 CREATE TABLE IF NOT EXISTS message (
-                     id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, body TEXT NOT NULL,
-                     receives INTEGER NOT NULL DEFAULT 0, visible_from INTEGER NOT NULL, dead INTEGER NOT NULL DEFAULT 0
-                 );
-                 CREATE INDEX IF NOT EXISTS message_by_queue ON message (queue, dead, visible_from);",
+                 PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;",
             )
             .map_err(fail)?;
-        Ok(Self { name: name.into(), policy, connection: Arc::new(Mutex::new(connection)) })
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        transaction.execute_batch(SCHEMA).map_err(fail)?;
+        transaction.commit().map_err(fail)?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), name: name.into(), policy })
     }
 
-    /// Runs `act` in one transaction that holds the write lock from its start, on a thread that may block.
-    async fn transaction<R: Send + 'static>(
+    /// Runs `act` with the connection, on a thread that may block.
+    async fn run<R: Send + 'static>(
         &self,
         operation: &'static str,
-        act: impl FnOnce(&Transaction<'_>, &str) -> rusqlite::Result<R> + Send + 'static,
+        act: impl FnOnce(&mut Connection, &str) -> rusqlite::Result<R> + Send + 'static,
     ) -> Result<R, QueueError> {
         let (connection, name) = (Arc::clone(&self.connection), Arc::clone(&self.name));
-        let run = move || {
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let result = act(&transaction, &name)?;
-            transaction.commit()?;
-            Ok(result)
+        let run = move || act(&mut connection.lock().unwrap_or_else(PoisonError::into_inner), &name);
+        let detail = match tokio::task::spawn_blocking(run).await {
+            Ok(Ok(result)) => return Ok(result),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
         };
-        let failed = |detail: String| QueueError::Backend { queue: self.name.to_string(), operation, detail };
-        match tokio::task::spawn_blocking(run).await {
-            Ok(result) => result.map_err(|error: rusqlite::Error| failed(error.to_string())),
-            Err(error) => Err(failed(error.to_string())),
-        }
+        Err(QueueError::Backend { operation, queue: self.name.to_string(), detail })
     }
 
-    async fn take(&self, max: usize, visibility: Duration) -> Result<Vec<Message>, QueueError> {
-        let most = i64::from(self.policy.max_receives);
-        let (limit, visibility) = (i64::try_from(max).unwrap_or(1), millis(visibility));
-        self.transaction("receive", move |transaction, queue| {
-            let now = now();
-            transaction
-                .prepare_cached("UPDATE message SET dead = 1 WHERE queue = ?1 AND dead = 0 AND visible_from <= ?2 AND receives >= ?3")?
-                .execute(params![queue, now, most])?;
-            let mut statement = transaction.prepare_cached(
-                "UPDATE message SET receives = receives + 1, visible_from = ?3 WHERE id IN
-                     (SELECT id FROM message WHERE queue = ?1 AND dead = 0 AND visible_from <= ?2 ORDER BY id LIMIT ?4)
-                 RETURNING id, body, receives",
+    /// The message and the number of its receive.
+    fn parse(&self, receipt: &Receipt) -> Result<(i64, u32), QueueError> {
+        let parts = receipt.as_str().split_once('-');
+        let numbers = parts.and_then(|(id, count)| Some((id.parse().ok()?, count.parse().ok()?)));
+        numbers.ok_or_else(|| QueueError::ForeignReceipt { queue: self.name.to_string() })
+    }
+
+    /// Sets when the message of a receipt is visible; returns whether the receipt still held it. Its time may be over:
+    /// as long as nobody else has it, it is still its receiver's.
+    async fn show_at(&self, operation: &'static str, receipt: &Receipt, at: i64) -> Result<bool, QueueError> {
+        let (id, receive_count) = self.parse(receipt)?;
+        self.run(operation, move |connection, name| {
+            let mut statement = connection.prepare_cached(
+                "UPDATE queue_message SET visible_at = ?4
+                 WHERE id = ?1 AND queue = ?2 AND receive_count = ?3 AND dead = 0",
             )?;
-            let rows = statement.query_map(params![queue, now, now.saturating_add(visibility), limit], message)?;
-            rows.collect()
+            Ok(statement.execute(params![id, name, receive_count, at])? > 0)
         })
         .await
     }
 }
 
-fn message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Message> {
-    let (id, receives): (i64, u32) = (row.get(0)?, row.get(2)?);
-    let receipt = Receipt::new(format!("{id}-{receives}"));
-    Ok(Message { id: id.to_string(), receipt, body: row.get(1)?, receive_count: receives })
+/// Takes visible messages in one transaction that holds the write lock from its start, so that no two receivers take
+/// the same one.
+fn take(
+    connection: &mut Connection,
+    name: &str,
+    policy: RedrivePolicy,
+    max: usize,
+    visibility: Duration,
+) -> rusqlite::Result<Vec<Message>> {
+    let now = now();
+    // A look without the write lock: an idle receiver disturbs nobody.
+    if !any_visible(connection, name, now)? {
+        return Ok(Vec::new());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut taken = Vec::new();
+    loop {
+        let mut given_up = false;
+        for (id, receive_count) in visible(&transaction, name, now, max.saturating_sub(taken.len()))? {
+            if receive_count >= policy.max_receives {
+                transaction.prepare_cached("UPDATE queue_message SET dead = 1 WHERE id = ?1")?.execute([id])?;
+                given_up = true;
+                continue;
+            }
+            taken.push(hide(&transaction, id, receive_count.saturating_add(1), after(now, visibility))?);
+        }
+        // Messages that were given up made room for others behind them.
+        if !given_up || taken.len() >= max {
+            break;
+        }
+    }
+    transaction.commit()?;
+    Ok(taken)
 }
 
-/// Milliseconds since 1970: processes share the file, so the clock is the machine's.
+fn any_visible(connection: &Connection, name: &str, now: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM queue_message WHERE queue = ?1 AND dead = 0 AND visible_at <= ?2)",
+        )?
+        .query_row(params![name, now], |row| row.get(0))
+}
+
+/// Ids and receive counts of visible messages, those first that became visible first.
+fn visible(transaction: &Transaction<'_>, name: &str, now: i64, max: usize) -> rusqlite::Result<Vec<(i64, u32)>> {
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let mut statement = transaction.prepare_cached(
+        "SELECT id, receive_count FROM queue_message WHERE queue = ?1 AND dead = 0 AND visible_at <= ?2
+         ORDER BY visible_at, id LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![name, now, max], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+fn hide(transaction: &Transaction<'_>, id: i64, receive_count: u32, until: i64) -> rusqlite::Result<Message> {
+    let mut statement = transaction
+        .prepare_cached("UPDATE queue_message SET visible_at = ?2, receive_count = ?3 WHERE id = ?1 RETURNING body")?;
+    let body = statement.query_row(params![id, until, receive_count], |row| row.get(0))?;
+    Ok(message(id, receive_count, body))
+}
+
+fn message(id: i64, receive_count: u32, body: String) -> Message {
+    Message { id: id.to_string(), receipt: Receipt::new(format!("{id}-{receive_count}")), body, receive_count }
+}
+
 fn now() -> i64 {
-    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Which message and which receive of it a receipt names.
-fn parse(receipt: &Receipt) -> Option<(i64, u32)> {
-    let (id, receives) = receipt.as_str().split_once('-')?;
-    Some((id.parse().ok()?, receives.parse().ok()?))
+fn after(now: i64, duration: Duration) -> i64 {
+    now.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[async_trait]
 impl Queue for SqliteQueue {
     async fn send(&self, body: &str) -> Result<(), QueueError> {
-        check(body)?;
+        check_body(body)?;
         let body = body.to_owned();
-        self.transaction("send", move |transaction, queue| {
+        self.run("send", move |connection, name| {
             let mut statement =
-                transaction.prepare_cached("INSERT INTO message (queue, body, visible_from) VALUES (?1, ?2, ?3)")?;
-            statement.execute(params![queue, body, now()]).map(drop)
+                connection.prepare_cached("INSERT INTO queue_message (queue, visible_at, body) VALUES (?1, ?2, ?3)")?;
+            statement.execute(params![name, now(), body])?;
+            Ok(())
         })
         .await
     }
 
     async fn receive(&self, max: usize, visibility: Duration, wait: Duration) -> Result<Vec<Message>, QueueError> {
-        let deadline = Instant::now() + wait;
+        let max = max.min(MAX_RECEIVE);
+        if max == 0 {
+            return Ok(Vec::new());
+        }
+        let (started, policy) = (Instant::now(), self.policy);
         loop {
-            let messages = self.take(max.clamp(1, MAX_RECEIVE), visibility).await?;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !messages.is_empty() || left.is_zero() {
-                return Ok(messages);
+            let taken =
+                self.run("receive", move |connection, name| take(connection, name, policy, max, visibility)).await?;
+            let left = wait.saturating_sub(started.elapsed());
+            if !taken.is_empty() || left.is_zero() {
+                return Ok(taken);
             }
-            tokio::time::sleep(left.min(POLL)).await;
+            tokio::time::sleep(POLL.min(left)).await;
         }
     }
 
     async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<(), QueueError> {
-        let Some((id, receives)) = parse(receipt) else { return Ok(()) };
-        self.transaction("extend", move |transaction, queue| {
-            let mut statement = transaction.prepare_cached(
-                "UPDATE message SET visible_from = ?4 WHERE queue = ?1 AND id = ?2 AND receives = ?3 AND dead = 0",
-            )?;
-            statement.execute(params![queue, id, receives, now().saturating_add(millis(visibility))]).map(drop)
-        })
-        .await
+        let held = self.show_at("extend", receipt, after(now(), visibility)).await?;
+        if held { Ok(()) } else { Err(QueueError::Stale { queue: self.name.to_string() }) }
+    }
+
+    async fn release(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        self.show_at("release", receipt, now()).await.map(drop)
     }
 
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
-        let Some((id, receives)) = parse(receipt) else { return Ok(()) };
-        self.transaction("delete", move |transaction, queue| {
-            let mut statement = transaction
-                .prepare_cached("DELETE FROM message WHERE queue = ?1 AND id = ?2 AND receives = ?3 AND dead = 0")?;
-            statement.execute(params![queue, id, receives]).map(drop)
+        let (id, receive_count) = self.parse(receipt)?;
+        self.run("delete", move |connection, name| {
+            let mut statement = connection.prepare_cached(
+                "DELETE FROM queue_message WHERE id = ?1 AND queue = ?2 AND receive_count = ?3 AND dead = 0",
+            )?;
+            statement.execute(params![id, name, receive_count]).map(drop)
         })
         .await
     }
 
     async fn counts(&self) -> Result<Counts, QueueError> {
-        self.transaction("count", |transaction, queue| {
-            let mut statement = transaction.prepare_cached(
-                "SELECT COALESCE(SUM(dead = 0 AND visible_from <= ?2), 0), COALESCE(SUM(dead = 0 AND visible_from > ?2), 0),
-                        COALESCE(SUM(dead), 0) FROM message WHERE queue = ?1",
+        self.run("count", |connection, name| {
+            let mut statement = connection.prepare_cached(
+                "SELECT count(*) FILTER (WHERE dead = 0 AND visible_at <= ?2),
+                        count(*) FILTER (WHERE dead = 0 AND visible_at > ?2),
+                        count(*) FILTER (WHERE dead = 1)
+                 FROM queue_message WHERE queue = ?1",
             )?;
-            statement.query_row(params![queue, now()], |row| {
-                let count = |index| row.get::<_, i64>(index).map(|count| u64::try_from(count).unwrap_or(0));
+            statement.query_row(params![name, now()], |row| {
+                let count = |column| row.get::<_, i64>(column).map(|count| u64::try_from(count).unwrap_or(0));
                 Ok(Counts { visible: count(0)?, in_flight: count(1)?, dead: count(2)? })
             })
         })
@@ -173,12 +248,14 @@ impl Queue for SqliteQueue {
     }
 
     async fn dead_letters(&self, max: usize) -> Result<Vec<Message>, QueueError> {
-        let limit = i64::try_from(max).unwrap_or(i64::MAX);
-        self.transaction("list dead letters of", move |transaction, queue| {
-            let mut statement = transaction.prepare_cached(
-                "SELECT id, body, receives FROM message WHERE queue = ?1 AND dead = 1 ORDER BY id LIMIT ?2",
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        self.run("list dead letters", move |connection, name| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, receive_count, body FROM queue_message WHERE queue = ?1 AND dead = 1 ORDER BY id LIMIT ?2",
             )?;
-            statement.query_map(params![queue, limit], message)?.collect()
+            let rows =
+                statement.query_map(params![name, max], |row| Ok(message(row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            rows.collect()
         })
         .await
     }
@@ -190,30 +267,62 @@ mod tests {
 
     use super::*;
 
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    /// All queues of the suite in one file: none may see another's messages.
     #[tokio::test]
     async fn conforms() {
         let folder = tempfile::tempdir().unwrap();
         let count = AtomicU32::new(0);
-        // Several queues in one file do not see each other.
-        crate::conformance::all(|policy| {
+        crate::conformance::all(async |policy| {
             let name = format!("queue-{}", count.fetch_add(1, Ordering::Relaxed));
-            Arc::new(SqliteQueue::open(&folder.path().join("queues.db"), &name, policy).unwrap())
+            Arc::new(SqliteQueue::open(&folder.path().join("all.db"), &name, policy).unwrap())
         })
         .await;
     }
 
     #[tokio::test]
-    async fn messages_survive_the_process() {
+    async fn a_stale_receipt_holds_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || SqliteQueue::open(&folder.path().join("q.db"), "events", RedrivePolicy::default()).unwrap();
-        open().send("kept").await.unwrap();
-        let messages = open().receive(10, Duration::from_secs(1), Duration::ZERO).await.unwrap();
-        assert_eq!(messages.first().map(|message| message.body.as_str()), Some("kept"));
+        let queue = SqliteQueue::open(&folder.path().join("q.db"), "q", RedrivePolicy::default()).unwrap();
+        crate::conformance::stale_receipts_hold_nothing(&queue).await;
+    }
+
+    #[tokio::test]
+    async fn another_opening_of_the_file_sees_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let open =
+            |max_receives| SqliteQueue::open(&folder.path().join("q.db"), "q", RedrivePolicy { max_receives }).unwrap();
+        let (one, two) = (open(1), open(1));
+        let waiting = tokio::spawn(async move { two.receive(10, HOUR, HOUR).await.unwrap() });
+        tokio::time::sleep(POLL).await;
+        one.send("hello").await.unwrap();
+        let received = waiting.await.unwrap();
+        assert_eq!(received.first().unwrap().body, "hello");
+        drop(one);
+        let three = open(1);
+        assert_eq!(three.counts().await.unwrap(), Counts { in_flight: 1, ..Counts::default() });
+        three.release(&received.first().unwrap().receipt).await.unwrap();
+        assert_eq!(three.receive(10, HOUR, Duration::ZERO).await.unwrap(), []);
+        assert_eq!(open(1).dead_letters(10).await.unwrap(), received);
+    }
+
+    #[test]
+    fn many_can_open_a_new_file_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("q.db");
+        std::thread::scope(|scope| {
+            let open = || SqliteQueue::open(&path, "q", RedrivePolicy::default()).map(drop);
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(open)).collect();
+            for thread in threads {
+                thread.join().unwrap().unwrap();
+            }
+        });
     }
 
     #[test]
     fn a_file_that_cannot_be_opened_is_named() {
-        let error = SqliteQueue::open(Path::new("/nonexistent/q.db"), "events", RedrivePolicy::default()).unwrap_err();
+        let error = SqliteQueue::open(Path::new("/nonexistent/q.db"), "q", RedrivePolicy::default()).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/q.db"), "{error}");
     }
 }
