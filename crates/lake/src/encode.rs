@@ -15,6 +15,8 @@ use arrow_schema::{ArrowError, DataType, FieldRef, Fields};
 use tributary_ocsf::columns::{Column, ColumnType, Columns};
 use tributary_ocsf::{Object, Schema, Value, write_value};
 
+use crate::page::{fits, within_page};
+
 /// A batch and what had no column of its own.
 #[derive(Debug)]
 pub struct Encoded {
@@ -22,6 +24,9 @@ pub struct Encoded {
     pub batch: RecordBatch,
     /// Values that went to `unmapped` because the class has no column for them or they did not fit.
     pub overflowed: u64,
+    /// Values that were cut short or left out, because their row would have had more text in one column than a page of a
+    /// Parquet object takes. Such a row says so in its `unmapped`, at `tributary.cut`.
+    pub cut: u64,
 }
 
 /// Encodes events of one class.
@@ -29,7 +34,7 @@ pub struct Encoded {
 /// # Errors
 /// Only when a column outgrows Arrow's 2 GiB offsets, which a batch of 8 MiB cannot.
 pub fn encode(schema: &Schema, columns: &Columns, events: &[&Object<'_>]) -> Result<Encoded, ArrowError> {
-    let mut encoder = Encoder { schema, path: Vec::new(), overflow: Vec::new(), overflowed: 0 };
+    let mut encoder = Encoder { schema, path: Vec::new(), overflow: Vec::new(), overflowed: 0, cut: 0 };
     let arrow_schema = Arc::new(columns.arrow_schema());
     let mut root = StructColumn::new(&columns.columns, arrow_schema.fields(), events.len());
     let unmapped = columns.columns.iter().position(|column| column.ty == ColumnType::Map);
@@ -39,7 +44,7 @@ pub fn encode(schema: &Schema, columns: &Columns, events: &[&Object<'_>]) -> Res
     let rows = events.len();
     let arrays = root.children.into_iter().map(|child| child.finish(rows)).collect::<Result<Vec<_>, _>>()?;
     let batch = RecordBatch::try_new(arrow_schema, arrays)?;
-    Ok(Encoded { batch, overflowed: encoder.overflowed })
+    Ok(Encoded { batch, overflowed: encoder.overflowed, cut: encoder.cut })
 }
 
 struct Encoder<'e> {
@@ -49,6 +54,7 @@ struct Encoder<'e> {
     /// The row's values without a column: path and text.
     overflow: Vec<(String, String)>,
     overflowed: u64,
+    cut: u64,
 }
 
 impl Encoder<'_> {
@@ -67,7 +73,7 @@ impl Encoder<'_> {
         let Some(child) = unmapped.and_then(|index| root.children.get_mut(index)) else { return };
         if !entries.is_empty() || !self.overflow.is_empty() {
             child.pad(row);
-            child.append_map(entries, &mut self.overflow);
+            self.cut += child.append_map(entries, &mut self.overflow);
         }
     }
 
@@ -115,11 +121,14 @@ impl Encoder<'_> {
             (Data::Int64(values), Value::Int(number)) => values.push(*number),
             (Data::Double(values), Value::Float(number)) => values.push(*number),
             (Data::Timestamp(values), Value::Time(ms)) => values.push(*ms),
-            (Data::Text(text), Value::Str(value) | Value::Json(value)) => text.push(value),
+            (Data::Text(text), Value::Str(value) | Value::Json(value)) if fits(value) => text.push(value),
             // Objects below the depth cut are JSON text.
             (Data::Text(text), Value::Object(_) | Value::Array(_)) => {
                 let mut json = String::new();
                 write_value(self.schema, value, &mut json);
+                if !fits(&json) {
+                    return self.refuse(column, name, value);
+                }
                 text.push(&json);
             }
             (Data::Struct(inner), Value::Object(object)) => {
@@ -308,20 +317,19 @@ impl Leaf {
         }
     }
 
-    /// Appends a row's `unmapped`: its own entries and what spilled over, a path only once.
-    fn append_map(&mut self, entries: &[(&str, &str)], overflow: &mut Vec<(String, String)>) {
-        let Data::Map(map) = &mut self.data else { return };
-        for (path, text) in entries {
-            map.push(path, text);
-        }
+    /// Appends a row's `unmapped`: its own entries and what spilled over, a path only once. Returns how many of them are
+    /// cut short or left out.
+    fn append_map(&mut self, entries: &[(&str, &str)], overflow: &mut Vec<(String, String)>) -> u64 {
+        let Data::Map(map) = &mut self.data else { return 0 };
         overflow.sort();
         overflow.dedup_by(|a, b| a.0 == b.0);
-        for (path, text) in overflow.iter().filter(|(path, _)| !entries.iter().any(|(known, _)| known == path)) {
-            map.push(path, text);
-        }
+        let spilled = overflow.iter().filter(|(path, _)| !entries.iter().any(|(known, _)| known == path));
+        let spilled = spilled.map(|(path, text)| (path.as_str(), text.as_str()));
+        let cut = within_page(entries.iter().copied().chain(spilled), |path, text| map.push(path, text));
         map.offsets.push(offset(map.entries));
         self.len += 1;
         self.nulls.append_non_null();
+        cut
     }
 
     fn finish(mut self, len: usize) -> Result<ArrayRef, ArrowError> {

@@ -24,6 +24,7 @@ mod leaf;
 mod local;
 mod objects;
 mod outcome;
+mod page;
 mod parquet_file;
 mod publish;
 mod quarantine;
@@ -38,6 +39,7 @@ pub use objects::{LakeObject, LakeObjects, LakeWriter, MISFILED_PATH};
 pub use outcome::{
     Counts, Destination, GroupEntry, MAX_OUTCOME_BYTES, Manifest, OUTCOME_SCHEMA, Outcome, OutcomeBuilder, OutcomeError,
 };
+pub use page::CUT_PATH;
 pub use parquet_file::{LakeError, Stamp, write_parquet};
 pub use publish::{Published, Publisher};
 pub use quarantine::{

@@ -46,6 +46,8 @@ pub struct LakeObjects {
     pub objects: Vec<LakeObject>,
     /// Values that went to `unmapped` because their class has no column for them, or they did not fit it.
     pub overflowed: u64,
+    /// Values cut short or left out, because a page could not take them (see [`CUT_PATH`](crate::CUT_PATH)).
+    pub cut: u64,
     /// Rows filed under the day on which the hub accepted them, because their own time is not to be believed.
     pub outside_window: u64,
     /// Rows filed under account `external` because the batch has too many groups.
@@ -110,6 +112,7 @@ impl LakeWriter {
             let bytes = Bytes::from(write_parquet(&encoded.batch, stamp)?);
             made.objects.push(LakeObject { key, bytes, rows: group.events.len() as u64, class_uid });
             made.overflowed += encoded.overflowed;
+            made.cut += encoded.cut;
             for (_, why) in &group.misfiled {
                 match why {
                     Misfiled::OutsideWindow => made.outside_window += 1,

@@ -76,6 +76,8 @@ pub struct Counts {
     pub quarantined: u64,
     /// Values (not records) that went to `unmapped` for want of a column.
     pub overflowed: u64,
+    /// Values (not records) that were cut short or left out for want of room in a page.
+    pub cut: u64,
     /// Rows under the enqueued day, because their own time is outside the window.
     pub outside_window: u64,
     /// Rows under account `external`, because the batch has too many groups.
@@ -286,6 +288,7 @@ impl OutcomeBuilder {
         let counts = &mut self.manifest.counts;
         counts.mapped += made.rows();
         counts.overflowed += made.overflowed;
+        counts.cut += made.cut;
         counts.outside_window += made.outside_window;
         counts.over_group_limit += made.over_group_limit;
         self
@@ -374,7 +377,7 @@ mod tests {
         assert_eq!(line["schema"], "tributary.outcome/1");
         assert_eq!(line["batch"], id().as_str());
         assert_eq!(line["mappings"], "digest");
-        let counts = serde_json::json!({"events": 5, "records": 9, "mapped": 7, "quarantined": 2, "overflowed": 0,
+        let counts = serde_json::json!({"events": 5, "records": 9, "mapped": 7, "quarantined": 2, "overflowed": 0, "cut": 0,
             "outsideWindow": 2, "overGroupLimit": 0});
         assert_eq!(line["counts"], counts);
         let groups: Vec<_> = line["groups"]

@@ -16,10 +16,8 @@ use tributary_ocsf::Version;
 use tributary_ocsf::columns::InvalidColumns;
 
 use crate::leaf::{Spread, leaves};
+use crate::page::PAGE_LIMIT;
 
-/// Uncompressed bytes at which a page ends. A page overshoots by up to one row's values, which mapping bounds at 448
-/// KiB a column, so no page reaches 1 MB.
-const PAGE_LIMIT: usize = 512 * 1024;
 /// On columns of events, level 3 finds no more than level 1 and takes twice its time: 998 KB against 957 KB for 2,000
 /// alerts in three objects (`tests/benches/chain`).
 const ZSTD_LEVEL: i32 = 1;
