@@ -84,6 +84,28 @@ fn wrong_usage_exits_with_2_and_says_what_is_right() {
 }
 
 #[test]
+fn a_lake_is_written_once_however_often_the_command_runs() {
+    let folder = TempDir::new().unwrap();
+    let (lake, event) = (folder.path().join("lake"), folder.path().join("event.json"));
+    std::fs::write(&event, "[{\"no\": \"kind\", \"sig\": \"https://a/b?sig=secret\"}]").unwrap();
+    let run = || -> Value {
+        let output = run(&["lake", "--json", "--out", lake.to_str().unwrap(), event.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        assert!(output.stderr.is_empty(), "no progress bar in a pipe");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let first = run();
+    assert_eq!((&first["objects"], &first["existing"]), (&1.into(), &0.into()));
+    assert_eq!(first["quarantined"], serde_json::json!({"unknown-kind": 1}));
+    let second = run();
+    assert_eq!((&second["objects"], &second["existing"], &second["bytes"]), (&0.into(), &1.into(), &0.into()));
+    let day = std::fs::read_dir(lake.join("quarantine/azure")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(day.file_name().unwrap().len(), 4, "a year: {}", day.display());
+    let refused = tributary().args(["lake", "--region", "../x", "--out", lake.to_str().unwrap()]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+}
+
+#[test]
 fn inspect_shows_a_lake() {
     let folder = TempDir::new().unwrap();
     let lake = lake(folder.path());

@@ -59,6 +59,7 @@ struct Summary {
     existing: u64,
     bytes: u64,
     overflowed: u64,
+    cut: u64,
     outside_window: u64,
 }
 
@@ -115,6 +116,7 @@ fn report(args: &Args, summary: &Summary) {
             "{}",
             json!({"mapped": summary.mapped, "quarantined": summary.quarantined, "objects": summary.objects,
                 "existing": summary.existing, "bytes": summary.bytes, "overflowed": summary.overflowed,
+                "cut": summary.cut,
                 "outsideWindow": summary.outside_window})
         );
         return;
@@ -180,6 +182,7 @@ fn convert(
     let quarantine = quarantine_object(MODULE, enqueued, &batch, &refused).map_err(|error| failed(&error))?;
     summary.mapped += made.rows();
     summary.overflowed += made.overflowed;
+    summary.cut += made.cut;
     summary.outside_window += made.outside_window;
     Ok(OutcomeBuilder::new(batch, mapper.set().digest(), 1).lake(&made).quarantine(quarantine.as_ref()).build())
 }
