@@ -43,8 +43,8 @@ pub enum JsonErrorKind {
     /// Nested deeper than [`Limits::depth`].
     #[error("nested too deep")]
     TooDeep,
-    /// More values than [`Limits::nodes`].
-    #[error("too many values")]
+    /// More values than [`Limits::nodes`], or a number of thousands of digits.
+    #[error("too many values or digits")]
     TooLarge,
 }
 
@@ -208,6 +208,7 @@ fn wrong(error: &JiterError) -> JsonError {
             | JsonErrorType::EofWhileParsingString
             | JsonErrorType::EofWhileParsingValue,
         ) => JsonErrorKind::UnexpectedEnd,
+        JiterErrorType::JsonError(JsonErrorType::NumberOutOfRange) => JsonErrorKind::TooLarge,
         _ => JsonErrorKind::Syntax,
     };
     JsonError { kind, at: error.index }
@@ -258,6 +259,13 @@ mod tests {
         let deep = "[".repeat(1_000_000);
         assert_eq!(round_trip(&deep), Err(JsonErrorKind::TooDeep));
         assert!(round_trip(&format!("{}{}", "[".repeat(64), "]".repeat(64))).is_ok());
+    }
+
+    #[test]
+    fn digits_are_bounded() {
+        assert!(round_trip(&"1".repeat(4_000)).is_ok());
+        assert_eq!(round_trip(&"1".repeat(1_000_000)), Err(JsonErrorKind::TooLarge));
+        assert!(round_trip(&format!("0.{}", "1".repeat(1_000_000))).is_ok());
     }
 
     #[test]

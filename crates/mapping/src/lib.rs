@@ -17,6 +17,7 @@ mod accept;
 mod cases;
 mod classify;
 mod compile;
+mod derive;
 mod describe;
 mod diagnostic;
 mod eval;

@@ -1,24 +1,20 @@
 //! One event's body to outcomes.
 
 use bumpalo::Bump;
-use tributary_json::{Doc, JsonErrorKind, NodeId, write_json};
-use tributary_ocsf::{AttrIx, Object, Schema, ShapeId, Value};
+use tributary_json::{Doc, JsonError, JsonErrorKind, NodeId, write_json};
+use tributary_ocsf::{Object, ShapeId, Value};
 
 use crate::accept::Accepted;
-use crate::eval::{Eval, State, literal};
-use crate::function::{Function, Val};
-use crate::plan::{Header, Plan};
+use crate::derive::{MAX_COLUMN_TEXT, account, fits, push_header, push_metadata, push_observables};
+use crate::eval::{Eval, State};
+use crate::function::Function;
+use crate::plan::Plan;
 use crate::redact::{redact_doc, redact_text};
 use crate::scope::Bindings;
 use crate::set::{Kind, MappingSet};
 use crate::unmapped::{self, Used};
 use crate::unwrap::{self, Texts};
 
-/// Most text that one column may get from one record, in bytes: with 512 KiB pages this keeps every page of a lake
-/// object under 1 MB (see `crates/lake`).
-const MAX_COLUMN_TEXT: usize = 448 * 1024;
-/// Most observables of one event.
-const MAX_OBSERVABLES: usize = 128;
 /// Path in `unmapped` that says where a borrowed time comes from.
 const TIME_SOURCE: &str = "tributary.time_source";
 
@@ -172,7 +168,7 @@ impl<'m> Mapper<'m> {
         match self.map_text(body, origin, arena, scratch, &mut index, out) {
             Ok(()) => {}
             Err(error) if error.kind == JsonErrorKind::TooDeep || error.kind == JsonErrorKind::TooLarge => {
-                self.refuse_text(body, &error, arena, scratch, index, out);
+                self.refuse_text(body, not_json(body, &error), arena, scratch, index, out);
             }
             Err(error) => {
                 let first_parses = |line: &'b str| {
@@ -181,11 +177,14 @@ impl<'m> Mapper<'m> {
                     parsed
                 };
                 match unwrap::split_lines(body, first_parses) {
-                    Texts::One => self.refuse_text(body, &error, arena, scratch, index, out),
+                    Texts::One => self.refuse_text(body, not_json(body, &error), arena, scratch, index, out),
+                    Texts::Lines(lines) if unwrap::too_many(lines.len(), body) => {
+                        self.refuse_text(body, too_many(), arena, scratch, index, out);
+                    }
                     Texts::Lines(lines) => {
                         for line in lines {
                             if let Err(error) = self.map_text(line, origin, arena, scratch, &mut index, out) {
-                                self.refuse_text(line, &error, arena, scratch, index, out);
+                                self.refuse_text(line, not_json(line, &error), arena, scratch, index, out);
                                 index += 1;
                             }
                         }
@@ -204,7 +203,7 @@ impl<'m> Mapper<'m> {
         scratch: &mut Scratch<'b>,
         index: &mut usize,
         out: &mut Vec<Outcome<'b>>,
-    ) -> Result<(), tributary_json::JsonError>
+    ) -> Result<(), JsonError>
     where
         'm: 'b,
     {
@@ -222,6 +221,12 @@ impl<'m> Mapper<'m> {
         let mut records = std::mem::take(&mut scratch.records);
         records.clear();
         unwrap::records(&scratch.doc, root, self.set.wrappers(), &mut records);
+        if unwrap::too_many(records.len(), text) {
+            scratch.records = records;
+            self.refuse_text(text, too_many(), arena, scratch, *index, out);
+            *index += 1;
+            return Ok(());
+        }
         let alone = records.len() == 1 && records.first() == Some(&root);
         for record in &records {
             // An only record that nothing was taken out of is its own text.
@@ -234,21 +239,16 @@ impl<'m> Mapper<'m> {
         Ok(())
     }
 
+    /// Refuses a text as a whole.
     fn refuse_text<'b>(
         &self,
         text: &'b str,
-        error: &tributary_json::JsonError,
+        (reason, detail): (Reason, String),
         arena: &'b Bump,
         scratch: &mut Scratch<'b>,
         index: usize,
         out: &mut Vec<Outcome<'b>>,
     ) {
-        let reason = match error.kind {
-            JsonErrorKind::TooDeep => Reason::TooDeep,
-            JsonErrorKind::TooLarge => Reason::TooLarge,
-            _ if unwrap::is_fragment(text, error) => Reason::Fragment,
-            _ => Reason::NotJson,
-        };
         let raw = match redact_text(text) {
             Some(redacted) => {
                 scratch.redactions += 1;
@@ -256,7 +256,7 @@ impl<'m> Mapper<'m> {
             }
             None => text,
         };
-        out.push(Outcome::Refused(Refused { reason, detail: error.to_string(), kind: None, raw, index }));
+        out.push(Outcome::Refused(Refused { reason, detail, kind: None, raw, index }));
     }
 
     fn map_record<'b>(
@@ -303,10 +303,10 @@ impl<'m> Mapper<'m> {
         match self.evaluate(kind, record, index, origin, raw_data, arena, scratch) {
             Ok(mapped) if fits(&mapped.event) => Outcome::Mapped(mapped),
             Ok(_) => {
-                let detail = format!("one column would hold more than {MAX_COLUMN_TEXT} bytes");
-                refuse(scratch, Reason::TooLarge, detail, Some(&kind.name))
+                let (reason, detail) = too_large();
+                refuse(scratch, reason, detail, Some(&kind.name))
             }
-            Err(path) => refuse(scratch, Reason::MissingRequired, path, Some(&kind.name)),
+            Err((reason, detail)) => refuse(scratch, reason, detail, Some(&kind.name)),
         }
     }
 
@@ -339,7 +339,7 @@ impl<'m> Mapper<'m> {
         raw_data: Option<&'b str>,
         arena: &'b Bump,
         scratch: &mut Scratch<'b>,
-    ) -> Result<Mapped<'b>, String>
+    ) -> Result<Mapped<'b>, (Reason, String)>
     where
         'm: 'b,
     {
@@ -356,7 +356,7 @@ impl<'m> Mapper<'m> {
             }
             scratch.state.clear();
         }
-        let Some(plan) = chosen else { return Err("no variant of the kind takes this record".into()) };
+        let Some(plan) = chosen else { return Err(lacks("no variant of the kind takes this record")) };
         scratch.state.bindings.clear();
         let mut eval = Eval { schema, plan, doc: &scratch.doc, arena, state: &mut scratch.state };
         let frame = eval.root_frame(record);
@@ -367,159 +367,57 @@ impl<'m> Mapper<'m> {
             Some(Accepted { value: Value::Int(ms), .. }) => (ms, false),
             _ => match origin.enqueued_time {
                 Some(ms) => (ms, true),
-                None => return Err("time: the record has none, and the hub gave none".into()),
+                None => return Err(lacks("time: the record has none, and the hub gave none")),
             },
         };
-        push_header(&mut eval, header, plan, time)?;
-        let metadata = push_metadata(&mut eval, plan, frame, origin, index)?;
+        push_header(&mut eval, header, plan, time).map_err(lacks)?;
+        let metadata = push_metadata(&mut eval, plan, frame, origin, index).map_err(lacks)?;
         eval.state.fields.push((header.metadata, Value::Object(metadata)));
         push_observables(&mut eval, header);
         if let (Some(attr), Some(raw)) = (header.raw_data, raw_data) {
             eval.state.fields.push((attr, Value::Str(raw)));
         }
-        let touched = std::mem::take(&mut scratch.state.touched);
-        scratch.used.reset(scratch.doc.len(), &touched);
-        scratch.state.touched = touched;
+        scratch.used.reset(scratch.doc.len(), &scratch.state.touched);
         scratch.unmapped.clear();
         if borrowed {
             scratch.unmapped.push((TIME_SOURCE, "hub enqueued time"));
         }
-        unmapped::collect(&scratch.doc, record, &scratch.used, arena, &mut scratch.unmapped);
+        // Paths and texts are a column each.
+        unmapped::collect(&scratch.doc, record, &scratch.used, arena, 2 * MAX_COLUMN_TEXT, &mut scratch.unmapped)
+            .map_err(|_| too_large())?;
         if let (Some(attr), false) = (header.unmapped, scratch.unmapped.is_empty()) {
             let entries = arena.alloc_slice_copy(&scratch.unmapped);
             scratch.state.fields.push((attr, Value::Map(entries)));
         }
         let mut eval = Eval { schema, plan, doc: &scratch.doc, arena, state: &mut scratch.state };
         let Some(event) = eval.close(&plan.root, 0) else {
-            return Err(scratch.state.missing.take().unwrap_or_default());
+            return Err(lacks(scratch.state.missing.take().unwrap_or_default()));
         };
         Ok(Mapped { kind: &kind.name, class: plan.class, event: *event, time, account: account(schema, event) })
     }
 }
 
-/// Class, category, type and time attributes.
-fn push_header<'b>(eval: &mut Eval<'_, 'b>, header: &'b Header, plan: &'b Plan, time: i64) -> Result<(), String> {
-    let activity = eval.state.fields.iter().find(|(attr, _)| *attr == header.activity_id);
-    let Some((_, Value::Int(activity))) = activity else {
-        return Err(eval.state.missing.take().unwrap_or_else(|| "activity_id".into()));
+/// Why a text that did not parse is refused.
+fn not_json(text: &str, error: &JsonError) -> (Reason, String) {
+    let reason = match error.kind {
+        JsonErrorKind::TooDeep => Reason::TooDeep,
+        JsonErrorKind::TooLarge => Reason::TooLarge,
+        _ if unwrap::is_fragment(text, error) => Reason::Fragment,
+        _ => Reason::NotJson,
     };
-    let type_uid = plan.class_uid * 100 + activity;
-    let fields = &mut eval.state.fields;
-    for (attr, value) in &header.fixed {
-        let value = match literal(value) {
-            Val::Str(text) => Value::Str(text),
-            Val::Int(number) => Value::Int(number),
-            _ => continue,
-        };
-        fields.push((*attr, value));
-    }
-    fields.push((header.type_uid, Value::Int(type_uid)));
-    if let (Some(attr), Some(name)) = (header.type_name, header.type_names.by_id(type_uid)) {
-        fields.push((attr, Value::Str(name.caption)));
-    }
-    fields.push((header.time, Value::Int(time)));
-    if let (Some(attr), true) = (header.time_dt, header.datetime != 0) {
-        fields.push((attr, Value::Time(time)));
-        eval.state.profiles |= header.datetime;
-    }
-    Ok(())
+    (reason, error.to_string())
 }
 
-fn push_metadata<'b>(
-    eval: &mut Eval<'_, 'b>,
-    plan: &'b Plan,
-    frame: crate::eval::Frame<'b>,
-    origin: Origin<'b>,
-    index: usize,
-) -> Result<&'b Object<'b>, String> {
-    let header = &plan.header;
-    let start = eval.state.fields.len();
-    eval.fields(&plan.metadata, frame);
-    eval.state.fields.push((header.meta_version, Value::Str(eval.schema.version.as_str())));
-    if let Some(attr) = header.meta_uid {
-        let uid = eval.arena.alloc_str(&format!("{}-{index}", origin.uid));
-        eval.state.fields.push((attr, Value::Str(uid)));
-    }
-    // Only profiles whose attributes are there: a listed profile promises them.
-    let used = eval.state.profiles;
-    let names: Vec<Value<'b>> = plan
-        .profiles
-        .iter()
-        .enumerate()
-        .filter(|(bit, _)| used >> bit & 1 == 1)
-        .map(|(_, name)| Value::Str(name))
-        .collect();
-    if let (Some(attr), false) = (header.meta_profiles, names.is_empty()) {
-        eval.state.fields.push((attr, Value::Array(eval.arena.alloc_slice_copy(&names))));
-    }
-    match eval.close(&plan.metadata, start) {
-        Some(metadata) => Ok(metadata),
-        None => Err(eval.state.missing.take().unwrap_or_else(|| "metadata".into())),
-    }
+fn too_many() -> (Reason, String) {
+    (Reason::TooLarge, "more records than its length can account for".to_owned())
 }
 
-fn push_observables<'b>(eval: &mut Eval<'_, 'b>, header: &'b Header) {
-    let Some(attrs) = &header.observables else { return };
-    let found = std::mem::take(&mut eval.state.observables);
-    let mut list: Vec<Value<'b>> = Vec::new();
-    for (index, (path, type_id, text)) in found.iter().enumerate() {
-        let repeated = found.iter().take(index).any(|(known, _, value)| known == path && value == text);
-        if repeated || list.len() >= MAX_OBSERVABLES {
-            continue;
-        }
-        let mut fields: [(AttrIx, Value<'b>); 4] = [(attrs.name, Value::Str(path)); 4];
-        let mut count = 1;
-        let mut push = |attr: Option<AttrIx>, value: Value<'b>| {
-            if let (Some(attr), Some(slot)) = (attr, fields.get_mut(count)) {
-                *slot = (attr, value);
-                count += 1;
-            }
-        };
-        push(Some(attrs.type_id), Value::Int(*type_id));
-        if let Some(kind) = attrs.types.by_id(*type_id) {
-            push(attrs.type_name, Value::Str(kind.caption));
-        }
-        push(attrs.value, Value::Str(text));
-        let fields = fields.get_mut(..count).unwrap_or_default();
-        fields.sort_unstable_by_key(|(attr, _)| *attr);
-        let object = Object { shape: attrs.shape, fields: eval.arena.alloc_slice_copy(fields) };
-        list.push(Value::Object(eval.arena.alloc(object)));
-    }
-    eval.state.observables = found;
-    if !list.is_empty() {
-        eval.state.fields.push((attrs.attr, Value::Array(eval.arena.alloc_slice_copy(&list))));
-    }
+fn too_large() -> (Reason, String) {
+    (Reason::TooLarge, format!("one column would hold more than {MAX_COLUMN_TEXT} bytes"))
 }
 
-fn account<'b>(schema: &Schema, event: &Object<'b>) -> Option<&'b str> {
-    let Some(Value::Object(cloud)) = event.get_named(schema, "cloud") else { return None };
-    let Some(Value::Object(account)) = cloud.get_named(schema, "account") else { return None };
-    match account.get_named(schema, "uid") {
-        Some(Value::Str(uid)) => Some(uid),
-        _ => None,
-    }
-}
-
-/// Whether no column gets more text from this event than a page can take.
-fn fits(event: &Object<'_>) -> bool {
-    event.fields.iter().all(|(_, value)| match value {
-        Value::Map(entries) => {
-            entries.iter().map(|(path, _)| path.len()).sum::<usize>() <= MAX_COLUMN_TEXT
-                && entries.iter().map(|(_, text)| text.len()).sum::<usize>() <= MAX_COLUMN_TEXT
-        }
-        // All columns below one attribute together: stricter than each alone, and cheap.
-        other => text_size(other) <= MAX_COLUMN_TEXT,
-    })
-}
-
-fn text_size(value: &Value<'_>) -> usize {
-    match value {
-        Value::Str(text) | Value::Json(text) => text.len(),
-        Value::Object(object) => object.fields.iter().map(|(_, value)| text_size(value)).sum(),
-        Value::Array(values) => values.iter().map(text_size).sum(),
-        Value::Map(entries) => entries.iter().map(|(path, text)| path.len() + text.len()).sum(),
-        _ => 8,
-    }
+fn lacks(path: impl Into<String>) -> (Reason, String) {
+    (Reason::MissingRequired, path.into())
 }
 
 /// So that a set can be built with a module's own functions.

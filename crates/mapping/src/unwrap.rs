@@ -66,6 +66,17 @@ fn collect(value: Value<'_, '_>, wrappers: &[String], depth: usize, out: &mut Ve
     out.push(value.id());
 }
 
+/// Records that a text may always hold.
+const FEW_RECORDS: usize = 1_000;
+/// Beyond those, bytes of text that there must be for each: a real record is longer by far.
+const BYTES_A_RECORD: usize = 32;
+
+/// Whether a text holds more records than its length can account for: a megabyte of `{},{},…` must not become hundreds of
+/// thousands of refusals, each with its own line in quarantine.
+pub(crate) fn too_many(records: usize, text: &str) -> bool {
+    records > FEW_RECORDS.max(text.len() / BYTES_A_RECORD)
+}
+
 /// What is read of one body at most.
 pub(crate) fn limits() -> Limits {
     Limits { depth: 64, nodes: 2_000_000 }

@@ -1,5 +1,4 @@
 //! The shipped files compile for every version, and every golden case comes out as expected.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
 

