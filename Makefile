@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/tributary/target
+TOOLS := $(HOME)/.cache/tributary/tools
+CARGO_DENY := 0.20.2
 VENV := $(CURDIR)/.venv
 export TRIBUTARY_PYTHON ?= $(VENV)/bin/python
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
@@ -22,31 +24,33 @@ demo:
 
 ## Every test, foreign peers included.
 test: peers
-ifdef NEXTEST
-	@echo "== tests (cargo nextest)"
-	TRIBUTARY_REQUIRE_PEERS=1 cargo nextest run --workspace
-	@echo "== documentation tests"
-	cargo test --workspace --doc
-else
-	@echo "== tests (cargo test)"
-	TRIBUTARY_REQUIRE_PEERS=1 cargo test --workspace
-endif
+	@echo "== tests (cargo nextest, else cargo test)"
+	if [ -n "$(NEXTEST)" ]; then \
+	  TRIBUTARY_REQUIRE_PEERS=1 cargo nextest run --workspace && cargo test --workspace --doc; \
+	else TRIBUTARY_REQUIRE_PEERS=1 cargo test --workspace; fi
 
-## Python peers: readers and validators that are not ours.
-peers: $(VENV)/.installed
+## Peers that are not ours: readers, validators, and Microsoft's own Event Hubs clients. Test use only.
+peers: $(VENV)/.installed tests/peers/js/node_modules/.installed
 $(VENV)/.installed: tests/peers/requirements.txt
 	@echo "== installing the python peers into .venv"
 	python3 -m venv "$(VENV)"
-	"$(VENV)/bin/pip" install --quiet -r tests/peers/requirements.txt
+	"$(VENV)/bin/pip" install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	touch "$@"
+tests/peers/js/node_modules/.installed: tests/peers/js/package-lock.json
+	@echo "== installing the javascript peer into tests/peers/js/node_modules"
+	npm ci --prefix tests/peers/js --no-audit --no-fund --loglevel=error
 	touch "$@"
 
+## A tool that cannot be installed is skipped, loudly.
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; \
-	else echo "SKIPPED cargo-deny: not installed (cargo install --locked cargo-deny)"; fi
+	@if [ ! -x "$(TOOLS)/bin/cargo-deny" ]; then echo "== installing cargo-deny into $(TOOLS)"; \
+	  cargo install --quiet --locked cargo-deny --version $(CARGO_DENY) --root "$(TOOLS)" || true; fi
+	@if [ -x "$(TOOLS)/bin/cargo-deny" ]; then "$(TOOLS)/bin/cargo-deny" --log-level error check bans licenses sources; \
+	else echo "SKIPPED cargo-deny: cannot be installed (cargo install --locked cargo-deny)"; fi
 	@if ! command -v shellcheck >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	  (apt-get update -qq && apt-get install -qq -y shellcheck) >/dev/null 2>&1 || true; fi
+	  echo "== installing shellcheck"; (apt-get update -qq && apt-get install -qq -y shellcheck) >/dev/null 2>&1 || true; fi
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run; \
 	else echo "SKIPPED shellcheck: not installed (apt-get install shellcheck)"; fi
 

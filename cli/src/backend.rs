@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use tributary_lake::local_store;
+use tributary_lake::{Durability, LocalStore};
 use tributary_ledger::{Ledger, MemoryLedger, SqliteLedger};
 use tributary_queue::{MemoryQueue, Queue, RedrivePolicy, SqliteQueue};
 
@@ -31,7 +31,11 @@ impl FromStr for Backend {
         let path = || {
             // `file:///data/lake` and `file:data/lake` are both in use.
             let path = rest.strip_prefix("//").unwrap_or(rest);
-            if path.is_empty() { Err(format!("{text:?} names no path: write {scheme}:PATH")) } else { Ok(PathBuf::from(path)) }
+            if path.is_empty() {
+                Err(format!("{text:?} names no path: write {scheme}:PATH"))
+            } else {
+                Ok(PathBuf::from(path))
+            }
         };
         match scheme {
             "memory" => Ok(Self::Memory),
@@ -79,7 +83,11 @@ impl Backend {
     pub(crate) fn store(&self) -> Result<Arc<dyn ObjectStore>, Failure> {
         match self {
             Self::Memory => Ok(Arc::new(InMemory::new())),
-            Self::Folder(path) => Ok(Arc::new(local_store(path).map_err(backend)?)),
+            Self::Folder(path) => {
+                // The message that would bring an object back is deleted once it is written.
+                let store = LocalStore::open(path, Durability::Flushed);
+                Ok(Arc::new(store.map_err(|error| Failure::file("open", path, &error))?))
+            }
             Self::Sqlite(_) => Err(self.unfit("objects", "file:FOLDER or memory:")),
         }
     }

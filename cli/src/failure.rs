@@ -27,6 +27,14 @@ impl Failure {
         Self::Backend(format!("cannot {action} {}: {error}", path.display()))
     }
 
+    /// The text, for a log line.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Usage(text) | Self::Check(text) | Self::Backend(text) => text,
+            Self::Closed => "the output was closed",
+        }
+    }
+
     pub(crate) fn report(self) -> ExitCode {
         let (text, code) = match self {
             Self::Usage(text) => (text, 2),

@@ -1,15 +1,22 @@
 //! `tributary`: Azure security telemetry into Amazon Security Lake, on one machine.
 
+mod backend;
 mod command;
 mod failure;
+mod hub;
 mod input;
 mod inspect;
+mod jobs;
 mod mappings;
+mod runtime;
 mod schemas;
+mod settings;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::failure::Failure;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,6 +35,10 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The whole way of an event on this machine: a local hub, generated events, positions, mapping, Parquet
+    Demo(command::demo::Args),
+    /// Read a hub and write the lake, once or for good, every back end chosen by URL
+    Run(Box<command::run::Args>),
     /// Map event bodies from files or standard input; results as NDJSON on standard output
     Map(command::map::Args),
     /// Map event bodies into Parquet objects in the Security Lake layout
@@ -39,15 +50,23 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let result = match args.command {
-        Command::Map(args) => command::map::run(&args),
-        Command::Lake(args) => command::lake::run(&args),
-        Command::Inspect(args) => command::inspect::run(&args),
-        Command::Mappings(args) => command::mappings::run(&args),
-    };
+    let result = settings::apply(Args::command()).and_then(|command| {
+        let args = Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+        run(&args.command)
+    });
     match result {
         Ok(code) => code,
         Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: &Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Demo(args) => command::demo::run(args),
+        Command::Run(args) => command::run::run(args),
+        Command::Map(args) => command::map::run(args),
+        Command::Lake(args) => command::lake::run(args),
+        Command::Inspect(args) => command::inspect::run(args),
+        Command::Mappings(args) => command::mappings::run(args),
     }
 }

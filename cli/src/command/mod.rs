@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
+pub(crate) mod demo;
 pub(crate) mod inspect;
 pub(crate) mod lake;
 pub(crate) mod map;
 pub(crate) mod mappings;
+pub(crate) mod run;

@@ -8,18 +8,32 @@ pub const MAX_BATCH_EVENTS: usize = 2_000;
 pub const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Collects consecutive events and says when the batch is full.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Packer {
     events: Vec<Event>,
     bytes: usize,
+    max_events: usize,
+    max_bytes: usize,
+}
+
+impl Default for Packer {
+    fn default() -> Self {
+        Self::with_limits(MAX_BATCH_EVENTS, MAX_BATCH_BYTES)
+    }
 }
 
 impl Packer {
+    /// A packer that cuts at fewer events or bytes than the contract's.
+    pub fn with_limits(max_events: usize, max_bytes: usize) -> Self {
+        let (max_events, max_bytes) = (max_events.clamp(1, MAX_BATCH_EVENTS), max_bytes.clamp(1, MAX_BATCH_BYTES));
+        Self { events: Vec::new(), bytes: 0, max_events, max_bytes }
+    }
+
     /// Adds the next event; returns the finished batch's events when this one no longer fits.
     pub fn push(&mut self, event: Event) -> Option<Vec<Event>> {
         let size = event.size();
         let full = !self.events.is_empty()
-            && (self.events.len() >= MAX_BATCH_EVENTS || self.bytes.saturating_add(size) > MAX_BATCH_BYTES);
+            && (self.events.len() >= self.max_events || self.bytes.saturating_add(size) > self.max_bytes);
         let finished = full.then(|| self.take());
         self.bytes = self.bytes.saturating_add(size);
         self.events.push(event);

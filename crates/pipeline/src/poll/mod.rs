@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
+use tributary_batch::MAX_BATCH_EVENTS;
 use tributary_lake::Staging;
 use tributary_ledger::{Ledger, Policy};
 use tributary_queue::Queue;
@@ -42,6 +43,8 @@ pub struct PollConfig {
     pub parallel: usize,
     /// Kept free at the end of a run for the last send and commit.
     pub reserve: Duration,
+    /// Events of a batch, at most the contract's 2,000.
+    pub batch_events: usize,
 }
 
 impl PollConfig {
@@ -56,6 +59,7 @@ impl PollConfig {
             time_to_live: Duration::from_secs(168 * 3_600),
             parallel: 8,
             reserve: Duration::from_secs(10),
+            batch_events: MAX_BATCH_EVENTS,
         }
     }
 }

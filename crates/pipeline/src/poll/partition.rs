@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 use tributary_batch::envelope::{self, Encoded};
-use tributary_batch::{Batch, Event, Packer, SequenceNumber, SourceRef};
+use tributary_batch::{Batch, Event, MAX_BATCH_BYTES, Packer, SequenceNumber, SourceRef};
 use tributary_ledger::{Lease, LeaseRequest, PartitionKey, Plan, Planned, ProtocolError, Sent};
 use tributary_queue::QueueOutbox;
 use tributary_telemetry::Metric;
@@ -195,7 +195,7 @@ impl Turn<'_> {
             waiting = self.replay(lease, planned, reader, status).await?;
         }
         let mut flow = Flow {
-            packer: Packer::default(),
+            packer: Packer::with_limits(self.job.config.batch_events, MAX_BATCH_BYTES),
             sent: None,
             next: lease.item().position.as_ref().map(|position| position.sequence_number.next()),
             source: self.source_ref(status),

@@ -1,0 +1,248 @@
+//! `tributary demo`: the whole way of an event on one machine, over real AMQP, without any account.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use comfy_table::Table;
+use indicatif::{ProgressBar, ProgressStyle};
+use object_store::ObjectStore;
+use serde_json::json;
+use tributary_azure_eventhub::{Destination, EventHubPublisher, EventHubSource, OutgoingEvent};
+use tributary_azure_eventhub_emulator::{Emulator, HubConfig};
+use tributary_azure_samples::{Sample, Samples};
+use tributary_lake::{Durability, Layout, LocalStore};
+use tributary_ocsf::Version;
+use tributary_pipeline::{EventSource as _, PollConfig, Stop};
+use tributary_telemetry::{Metric, Snapshot, logging};
+
+use crate::backend::Backend;
+use crate::failure::Failure;
+use crate::jobs::{Parts, Passed};
+use crate::{mappings, runtime};
+
+const HUB: &str = "defender";
+const PARTITIONS: u32 = 4;
+const GROUP: &str = "tributary";
+/// Events of one publishing call.
+const CHUNK: usize = 500;
+/// What a demo puts into its folder; nothing else is ever removed there.
+const OWN: [&str; 6] = ["lake", "quarantine", "staging", "state.db", "state.db-wal", "state.db-shm"];
+/// A file that says that the folder is a demo's.
+const MARK: &str = ".tributary-demo";
+
+const ABOUT: &str = "\
+Starts a hub on 127.0.0.1, publishes generated events of every kind to it over AMQP (a few in a hundred malformed on purpose), reads \
+them with leases and positions in SQLite, maps them to OCSF and writes Parquet in the Security Lake layout. A folder that is not \
+empty is used only if an earlier demo made it.";
+
+/// Flags of `demo`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = ABOUT)]
+pub(crate) struct Args {
+    /// Folder for everything that the demo makes
+    #[arg(long, value_name = "DIR", default_value = "tributary-demo")]
+    out: PathBuf,
+    /// How many events
+    #[arg(long, value_name = "N", default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    events: u64,
+    /// Seed of the generated events
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+    /// OCSF version of the events
+    #[arg(long, default_value_t = Version::V1_3_0, env = "OCSF_VERSION")]
+    ocsf_version: Version,
+    /// Region in the objects' paths
+    #[arg(long, default_value = "us-east-1", env = "AWS_REGION")]
+    region: String,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    logging::start("WARN", logging::Format::Text).map_err(|error| Failure::Usage(error.to_string()))?;
+    prepare(&args.out)?;
+    runtime::block_on(work(args))
+}
+
+/// An empty folder, or one that an earlier demo made, without what that one left.
+fn prepare(out: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(out).map_err(|error| Failure::file("create", out, &error))?;
+    let mut entries = std::fs::read_dir(out).map_err(|error| Failure::file("list", out, &error))?;
+    if entries.next().is_some() && !out.join(MARK).exists() {
+        return Err(Failure::Usage(format!("{} is not empty: choose another folder with --out", out.display())));
+    }
+    for name in OWN {
+        let path = out.join(name);
+        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Failure::file("remove", &path, &error));
+            }
+            _ => {}
+        }
+    }
+    let mark = out.join(MARK);
+    std::fs::write(&mark, "made by `tributary demo`; another demo may replace what is here\n")
+        .map_err(|error| Failure::file("write", &mark, &error))
+}
+
+async fn work(args: &Args) -> Result<ExitCode, Failure> {
+    let say = |text: String| {
+        if !args.json {
+            println!("{text}")
+        }
+    };
+    let hub = HubConfig::new(HUB, PARTITIONS).consumer_group(GROUP);
+    let emulator = Emulator::builder().hub(hub).listen("127.0.0.1:0").start().await;
+    let emulator = emulator.map_err(|error| Failure::Backend(format!("cannot start the hub: {error}")))?;
+    let connection = emulator.connection_string(HUB);
+    say(format!("hub        {HUB}, {PARTITIONS} partitions, on amqp://{}", emulator.address()));
+    let issued = publish(args, &connection).await?;
+    say(format!("published  {} events with {} records, seed {}", args.events, issued, args.seed));
+
+    let source = EventHubSource::builder().connection_string(&connection);
+    let source =
+        source.map(|builder| builder.hub(HUB).consumer_group(GROUP)).and_then(|builder| builder.build_source());
+    let source = Arc::new(source.map_err(|error| Failure::Usage(error.to_string()))?);
+    let state = Backend::Sqlite(args.out.join("state.db"));
+    let layout = Layout::from_prefix(&args.region, "azure-", args.ocsf_version);
+    let jobs = Parts {
+        source: Arc::clone(&source) as _,
+        ledger: state.ledger()?,
+        queue: state.queue("events")?,
+        // Another demo makes it all again: no need to wait for the disk.
+        staging: folder(&args.out.join("staging"))?,
+        lake: folder(&args.out.join("lake"))?,
+        // Its keys begin with `quarantine/`.
+        quarantine: folder(&args.out)?,
+        set: mappings::compile(&mappings::read(None)?, args.ocsf_version)?,
+        layout: layout.map_err(|error| Failure::Usage(error.to_string()))?,
+        poll: PollConfig::new("azure", "demo"),
+        stop: Stop::new(),
+    }
+    .jobs()?;
+    let started = Instant::now();
+    let spinner = bar(0, "{spinner} receiving, mapping, writing  {elapsed}");
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    let passed = jobs.pass(Duration::from_secs(3_600)).await;
+    spinner.finish_and_clear();
+    let seconds = started.elapsed().as_secs_f64();
+    let passed = passed?;
+    if let Err(error) = source.close().await {
+        tracing::debug!("closing the connection: {error}");
+    }
+    emulator.shutdown().await;
+    report(args, &passed, &jobs.metrics.snapshot(), issued, seconds);
+    check(&passed, issued)
+}
+
+fn folder(path: &Path) -> Result<Arc<dyn ObjectStore>, Failure> {
+    let store = LocalStore::open(path, Durability::Cached);
+    Ok(Arc::new(store.map_err(|error| Failure::file("open", path, &error))?))
+}
+
+/// Publishes the samples over AMQP; returns how many records are in them.
+async fn publish(args: &Args, connection: &str) -> Result<u64, Failure> {
+    let publisher = EventHubPublisher::builder().connection_string(connection);
+    let publisher = publisher.and_then(|builder| builder.hub(HUB).build_publisher());
+    let publisher = publisher.map_err(|error| Failure::Usage(error.to_string()))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let samples = Samples::new(args.seed).around(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+    let progress = bar(args.events, "publishing {bar:30} {pos}/{len} events  {elapsed}");
+    let (mut records, mut chunk) = (0, Vec::new());
+    for (index, sample) in (1..).zip(samples.events(args.events)) {
+        records += sample.records.len() as u64;
+        chunk.push(outgoing(sample));
+        if chunk.len() == CHUNK || index == args.events {
+            let sent = publisher.send(&Destination::Any, &std::mem::take(&mut chunk)).await;
+            sent.map_err(|error| Failure::Backend(error.to_string()))?;
+            progress.set_position(index);
+        }
+    }
+    progress.finish_and_clear();
+    publisher.close().await.map_err(|error| Failure::Backend(error.to_string()))?;
+    Ok(records)
+}
+
+fn outgoing(sample: Sample) -> OutgoingEvent {
+    OutgoingEvent { properties: sample.properties, ..OutgoingEvent::new(sample.body) }
+}
+
+/// A bar on a terminal, nothing in a pipe.
+fn bar(length: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: u64, seconds: f64) {
+    let Passed { poll, transform } = passed;
+    let (objects, bytes) = (snapshot.total(Metric::ObjectsWritten), snapshot.total(Metric::BytesWritten));
+    let counts = |metric| snapshot.of(metric).map(|sample| (sample.label.clone(), sample.value)).collect::<Vec<_>>();
+    let (kinds, reasons) = (counts(Metric::RecordsMapped), counts(Metric::RecordsQuarantined));
+    let classes: Vec<(String, u64)> =
+        transform.classes.iter().map(|(class, rows)| (class_label(args.ocsf_version, *class), *rows)).collect();
+    if args.json {
+        let map = |counts: &[(String, u64)]| counts.iter().cloned().collect::<std::collections::BTreeMap<_, _>>();
+        println!(
+            "{}",
+            json!({"events": poll.events(), "records": issued, "mapped": transform.mapped, "kinds": map(&kinds),
+                "classes": map(&classes), "quarantined": transform.quarantined, "reasons": map(&reasons),
+                "objects": objects, "bytes": bytes, "seconds": seconds, "lag": poll.lag(), "lost": poll.lost(),
+                "out": args.out})
+        );
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
+    let mut line = |name: &str, value: String| {
+        table.add_row([name.to_owned(), value]);
+    };
+    line("events received", poll.events().to_string());
+    line("records mapped", transform.mapped.to_string());
+    kinds.iter().for_each(|(kind, count)| line(&format!("  {kind}"), count.to_string()));
+    line("rows by class", String::new());
+    classes.iter().for_each(|(class, count)| line(&format!("  {class}"), count.to_string()));
+    line("records quarantined", transform.quarantined.to_string());
+    reasons.iter().for_each(|(reason, count)| line(&format!("  {reason}"), count.to_string()));
+    line("objects written", format!("{objects} ({bytes} bytes)"));
+    line("seconds", format!("{seconds:.2}"));
+    line("partition lag", poll.lag().to_string());
+    println!("{table}");
+    let out = args.out.display();
+    println!(
+        "\nThe lake lies in {out}/lake, what was not mapped in {out}/quarantine, positions and queue in {out}/state.db. Look at it:\n\
+         \x20 tributary inspect {out}/lake\n\
+         \x20 tributary inspect {out}/quarantine\n\
+         \x20 duckdb -c \"SELECT class_name, severity, count(*) FROM read_parquet('{out}/lake/ext/azure-detection/*/*/*/*/*.parquet') GROUP BY ALL\""
+    );
+}
+
+fn class_label(version: Version, class: i32) -> String {
+    let caption = tributary_ocsf::Schema::get(version).class_by_uid(class).map_or("", |(_, shape)| shape.caption);
+    format!("{class} {caption}")
+}
+
+/// The demo's own word on whether it did its job: every record is somewhere, none twice.
+fn check(passed: &Passed, issued: u64) -> Result<ExitCode, Failure> {
+    let Passed { poll, transform } = passed;
+    if let Some((partition, detail, _)) = poll.failures().next() {
+        return Err(Failure::Backend(format!("partition {partition}: {detail}")));
+    }
+    let delivered = transform.mapped + transform.quarantined;
+    if delivered != issued || transform.failed > 0 || poll.lag() > 0 {
+        return Err(Failure::Check(format!(
+            "issued {issued} records, delivered {delivered}, {} deliveries failed, lag {}: {}",
+            transform.failed,
+            poll.lag(),
+            transform.failure.as_deref().unwrap_or("look at the log lines above")
+        )));
+    }
+    Ok(ExitCode::SUCCESS)
+}

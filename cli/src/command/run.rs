@@ -1,0 +1,234 @@
+//! `tributary run`: poll and transform in one process, every back end chosen by URL.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tributary_azure_eventhub::{EventHubSource, Transport};
+use tributary_lake::Layout;
+use tributary_ledger::Policy;
+use tributary_ocsf::Version;
+use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop};
+use tributary_telemetry::logging;
+
+use crate::backend::Backend;
+use crate::failure::{Failure, SOME_QUARANTINED};
+use crate::hub::HubArgs;
+use crate::jobs::{Jobs, Parts, Passed};
+use crate::{mappings, runtime};
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary run --once
+  tributary run --ledger sqlite:/var/lib/tributary/state.db --queue sqlite:/var/lib/tributary/state.db --lake file:/data
+
+Each pass reads every partition up to its last event, then waits for --interval. SIGTERM and Ctrl-C end it in order: what is \
+planned is sent and committed. Several processes may share a SQLite file and the partitions.
+
+Flags win over the environment, the environment over tributary.toml (or the file that TRIBUTARY_CONFIG names).";
+
+/// Flags of `run`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Read what is there now, transform it, and end: 0 all mapped, 3 some quarantined, 4 something failed
+    #[arg(long)]
+    once: bool,
+    /// Seconds between two passes
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    interval: u64,
+    /// Most seconds of one pass
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(15..=86_400))]
+    budget: u64,
+    #[command(flatten)]
+    hub: HubArgs,
+    /// Consumer group
+    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", default_value = "$Default", value_name = "NAME")]
+    consumer_group: String,
+    /// How to reach the hub
+    #[arg(long, value_enum, default_value_t = Way::Amqp)]
+    transport: Way,
+    /// Where a partition starts that has no position yet
+    #[arg(long, value_enum, default_value_t = Start::Earliest)]
+    initial_position: Start,
+    /// Positions and leases
+    #[arg(long, env = "TRIBUTARY_LEDGER", default_value = "sqlite:tributary.db", value_name = "URL")]
+    ledger: Backend,
+    /// Batches on their way
+    #[arg(long, env = "TRIBUTARY_QUEUE", default_value = "sqlite:tributary.db", value_name = "URL")]
+    queue: Backend,
+    /// Staged outcomes
+    #[arg(long, env = "TRIBUTARY_STAGING", default_value = "file:staging", value_name = "URL")]
+    staging: Backend,
+    /// The lake
+    #[arg(long, env = "TRIBUTARY_LAKE", default_value = "file:lake", value_name = "URL")]
+    lake: Backend,
+    /// Records that did not become events
+    #[arg(long, env = "TRIBUTARY_QUARANTINE", default_value = "file:lake", value_name = "URL")]
+    quarantine: Backend,
+    /// OCSF version of the events; never two in one lake
+    #[arg(long, default_value_t = Version::V1_3_0, env = "OCSF_VERSION")]
+    ocsf_version: Version,
+    /// Region in the objects' paths
+    #[arg(long, default_value = "us-east-1", env = "AWS_REGION")]
+    region: String,
+    /// What the names of the lake's sources begin with
+    #[arg(long, default_value = "azure-", value_name = "TEXT")]
+    source_prefix: String,
+    /// Name of this integration, in messages and in quarantine's paths
+    #[arg(long, default_value = "azure", env = "MODULE_ID", value_name = "NAME")]
+    module_id: String,
+    /// Use the mapping files of this folder instead of the shipped ones
+    #[arg(long, value_name = "DIR")]
+    mappings: Option<std::path::PathBuf>,
+    /// ERROR, WARN, INFO or DEBUG
+    #[arg(long, default_value = "INFO", env = "LOGGING_LEVEL", value_name = "LEVEL")]
+    log_level: String,
+    /// Log lines as JSON, and the summary of --once too
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Way {
+    /// AMQP over TLS, port 5671 (plain for a local emulator)
+    Amqp,
+    /// AMQP over WebSockets, port 443
+    Websocket,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Start {
+    /// The oldest event that the hub still has
+    Earliest,
+    /// Only what arrives from now on
+    Latest,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let format = if args.json { logging::Format::Json } else { logging::Format::Text };
+    logging::start(&args.log_level, format).map_err(|error| Failure::Usage(error.to_string()))?;
+    runtime::block_on(work(args))
+}
+
+async fn work(args: &Args) -> Result<ExitCode, Failure> {
+    let stop = Stop::new();
+    let ended = runtime::end_signal()?;
+    let source = Arc::new(source(args)?);
+    let jobs = parts(args, Arc::clone(&source), stop.clone())?.jobs()?;
+    let budget = Duration::from_secs(args.budget);
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        ended.await;
+        tracing::info!("ending in order");
+        asked.set();
+    });
+    let result = if args.once { once(args, &jobs, budget).await } else { forever(args, &jobs, budget, &stop).await };
+    if let Err(error) = source.close().await {
+        tracing::debug!("closing the connection: {error}");
+    }
+    result
+}
+
+async fn once(args: &Args, jobs: &Jobs, budget: Duration) -> Result<ExitCode, Failure> {
+    let passed = jobs.pass(budget).await?;
+    report(args, jobs, &passed);
+    if let Some((partition, detail, _)) = passed.poll.failures().next() {
+        return Err(Failure::Backend(format!("partition {partition}: {detail}")));
+    }
+    if passed.transform.failed > 0 {
+        let why = passed.transform.failure.unwrap_or_default();
+        return Err(Failure::Backend(format!(
+            "{} deliveries failed and stay in the queue, the last: {why}",
+            passed.transform.failed
+        )));
+    }
+    Ok(if passed.transform.quarantined > 0 { ExitCode::from(SOME_QUARANTINED) } else { ExitCode::SUCCESS })
+}
+
+async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Result<ExitCode, Failure> {
+    while !stop.is_set() {
+        match jobs.pass(budget).await {
+            Ok(passed) => {
+                // What only a person can mend will not mend itself: say it and go on, the hub keeps the events.
+                for (partition, detail, fatal) in passed.poll.failures() {
+                    tracing::debug!(partition, fatal, "{detail}");
+                }
+            }
+            Err(failure) => tracing::warn!("{}; trying again in {} s", failure.text(), args.interval),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(args.interval)) => {}
+            () = stop.wait() => {}
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn source(args: &Args) -> Result<EventHubSource, Failure> {
+    let (connection, hub) = args.hub.resolve()?;
+    let transport = match args.transport {
+        Way::Amqp => Transport::Tcp,
+        Way::Websocket => Transport::WebSocket,
+    };
+    let mut builder =
+        EventHubSource::builder().namespace(connection.host).hub(hub).consumer_group(&args.consumer_group);
+    if let Some(port) = connection.port {
+        builder = builder.port(port);
+    }
+    let builder = builder.tls(!connection.development_emulator).credential(connection.secret.into());
+    builder.transport(transport).build_source().map_err(|error| Failure::Usage(error.to_string()))
+}
+
+fn parts(args: &Args, source: Arc<EventHubSource>, stop: Stop) -> Result<Parts, Failure> {
+    let worker = format!("run-{}", std::process::id());
+    let mut poll = PollConfig::new(&args.module_id, worker);
+    // Processes that share a ledger share its partitions; one that died gives its up when the lease ends.
+    poll.policy = Policy::WhenFree;
+    poll.lease = Duration::from_secs(30);
+    poll.initial_position = match args.initial_position {
+        Start::Earliest => StartPosition::Earliest,
+        Start::Latest => StartPosition::Latest,
+    };
+    let layout = Layout::from_prefix(&args.region, &args.source_prefix, args.ocsf_version);
+    Ok(Parts {
+        source,
+        ledger: args.ledger.ledger()?,
+        queue: args.queue.queue("events")?,
+        staging: args.staging.store()?,
+        lake: args.lake.store()?,
+        quarantine: args.quarantine.store()?,
+        set: mappings::compile(&mappings::read(args.mappings.as_deref())?, args.ocsf_version)?,
+        layout: layout.map_err(|error| Failure::Usage(error.to_string()))?,
+        poll,
+        stop,
+    })
+}
+
+fn report(args: &Args, jobs: &Jobs, passed: &Passed) {
+    let Passed { poll, transform } = passed;
+    let snapshot = jobs.metrics.snapshot();
+    let total = |metric| snapshot.total(metric);
+    use tributary_telemetry::Metric;
+    if args.json {
+        println!(
+            "{}",
+            json!({"events": poll.events(), "batches": poll.batches(), "lost": poll.lost(), "lag": poll.lag(),
+                "mapped": transform.mapped, "quarantined": transform.quarantined, "failed": transform.failed,
+                "objects": total(Metric::ObjectsWritten), "bytes": total(Metric::BytesWritten)})
+        );
+        return;
+    }
+    println!(
+        "events {}, mapped {}, quarantined {}, objects {} ({} bytes), lag {}, lost {}",
+        poll.events(),
+        transform.mapped,
+        transform.quarantined,
+        total(Metric::ObjectsWritten),
+        total(Metric::BytesWritten),
+        poll.lag(),
+        poll.lost()
+    );
+}

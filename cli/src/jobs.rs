@@ -1,0 +1,98 @@
+//! The poll and transform jobs over chosen back ends, and running them side by side.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::ObjectStore;
+use tributary_lake::{Layout, Publisher, Staging};
+use tributary_ledger::Ledger;
+use tributary_mapping::{MappingSet, Options};
+use tributary_pipeline::{
+    Clock, EventSource, Poll, PollConfig, PollReport, Stop, Transform, TransformConfig, TransformReport, Transformer,
+};
+use tributary_queue::Queue;
+use tributary_telemetry::Metrics;
+
+use crate::failure::Failure;
+
+/// What the jobs are made of.
+pub(crate) struct Parts {
+    pub(crate) source: Arc<dyn EventSource>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) staging: Arc<dyn ObjectStore>,
+    pub(crate) lake: Arc<dyn ObjectStore>,
+    pub(crate) quarantine: Arc<dyn ObjectStore>,
+    pub(crate) set: MappingSet,
+    pub(crate) layout: Layout,
+    pub(crate) poll: PollConfig,
+    pub(crate) stop: Stop,
+}
+
+/// Both jobs, counting into one set of metrics.
+pub(crate) struct Jobs {
+    pub(crate) poll: Poll,
+    pub(crate) transform: Transform,
+    pub(crate) metrics: Metrics,
+}
+
+/// What a pass of both jobs did.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    pub(crate) poll: PollReport,
+    pub(crate) transform: TransformReport,
+}
+
+impl Parts {
+    pub(crate) fn jobs(self) -> Result<Jobs, Failure> {
+        let transformer = Transformer::new(Arc::new(self.set), Options::default(), self.layout);
+        let transformer = transformer.map_err(|error| Failure::Usage(error.to_string()))?;
+        let (metrics, staging) = (Metrics::new(), Staging::new(self.staging));
+        let module = self.poll.module.clone();
+        let transform = Transform {
+            queue: Arc::clone(&self.queue),
+            staging: staging.clone(),
+            publisher: Publisher::new(self.lake, self.quarantine),
+            transformer: Arc::new(transformer),
+            metrics: metrics.clone(),
+            clock: Clock::system(),
+            stop: self.stop.clone(),
+            config: TransformConfig::new(module),
+        };
+        let poll = Poll {
+            source: self.source,
+            ledger: self.ledger,
+            queue: self.queue,
+            staging,
+            metrics: metrics.clone(),
+            clock: Clock::system(),
+            stop: self.stop,
+            config: self.poll,
+        };
+        Ok(Jobs { poll, transform, metrics })
+    }
+}
+
+impl Jobs {
+    /// Reads what is in the hub now and transforms until the queue is empty, both at once.
+    pub(crate) async fn pass(&self, budget: Duration) -> Result<Passed, Failure> {
+        let polled = Stop::new();
+        let transforming = async {
+            let mut report = TransformReport::default();
+            while !polled.is_set() && !self.transform.stop.is_set() {
+                report.add(&self.transform.run(Duration::from_millis(100)).await?);
+            }
+            report.add(&self.transform.drain(budget).await?);
+            Ok(report)
+        };
+        let polling = async {
+            let report = self.poll.run(budget).await;
+            polled.set();
+            report
+        };
+        let (poll, transform) = tokio::join!(polling, transforming);
+        let poll = poll.map_err(|error| Failure::Backend(error.to_string()))?;
+        let transform = transform.map_err(|error: tributary_queue::QueueError| Failure::Backend(error.to_string()))?;
+        Ok(Passed { poll, transform })
+    }
+}

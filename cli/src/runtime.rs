@@ -1,0 +1,40 @@
+//! The asynchronous side of commands that talk to a hub.
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use crate::failure::Failure;
+
+/// Runs a command to its end on a runtime of its own.
+pub(crate) fn block_on(command: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Backend(format!("cannot start the runtime: {error}")))?;
+    let result = runtime.block_on(command);
+    // What still blocks (reading standard input) must not hold the process.
+    runtime.shutdown_background();
+    result
+}
+
+/// Listens for Ctrl-C and, where there is one, SIGTERM from now on; the future ends with the first of them.
+pub(crate) fn end_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let fail = |error| Failure::Backend(format!("cannot listen for signals: {error}"));
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = fail;
+        Ok(async {
+            let _ = tokio::signal::ctrl_c().await;
+        })
+    }
+}
