@@ -7,9 +7,11 @@ use crate::function::Val;
 use crate::mapper::Origin;
 use crate::plan::{Header, Plan};
 
-/// Most text that one column may get from one record, in bytes: with 512 KiB pages this keeps every page of a lake
-/// object under 1 MB (see `crates/lake`).
-pub(crate) const MAX_COLUMN_TEXT: usize = 448 * 1024;
+/// Most text that one column may get from one record, in bytes, the length before each text included. `crates/lake` cuts
+/// what is above 448 KiB so that its pages stay under 1 MB: the KiB between is for what it adds itself.
+pub(crate) const MAX_COLUMN_TEXT: usize = 447 * 1024;
+/// Bytes that Parquet writes before a text: many tiny ones weigh more than their characters.
+const LENGTH: usize = 4;
 /// Most observables of one event.
 const MAX_OBSERVABLES: usize = 128;
 
@@ -134,8 +136,8 @@ pub(crate) fn account<'b>(schema: &Schema, event: &Object<'b>) -> Option<&'b str
 pub(crate) fn fits(event: &Object<'_>) -> bool {
     event.fields.iter().all(|(_, value)| match value {
         Value::Map(entries) => {
-            entries.iter().map(|(path, _)| path.len()).sum::<usize>() <= MAX_COLUMN_TEXT
-                && entries.iter().map(|(_, text)| text.len()).sum::<usize>() <= MAX_COLUMN_TEXT
+            entries.iter().map(|(path, _)| path.len() + LENGTH).sum::<usize>() <= MAX_COLUMN_TEXT
+                && entries.iter().map(|(_, text)| text.len() + LENGTH).sum::<usize>() <= MAX_COLUMN_TEXT
         }
         // All columns below one attribute together: stricter than each alone, and cheap.
         other => text_size(other) <= MAX_COLUMN_TEXT,
@@ -144,10 +146,28 @@ pub(crate) fn fits(event: &Object<'_>) -> bool {
 
 fn text_size(value: &Value<'_>) -> usize {
     match value {
-        Value::Str(text) | Value::Json(text) => text.len(),
+        Value::Str(text) | Value::Json(text) => text.len() + LENGTH,
         Value::Object(object) => object.fields.iter().map(|(_, value)| text_size(value)).sum(),
         Value::Array(values) => values.iter().map(text_size).sum(),
         Value::Map(entries) => entries.iter().map(|(path, text)| path.len() + text.len()).sum(),
         _ => 8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tributary_ocsf::ShapeId;
+
+    use super::*;
+
+    #[test]
+    fn many_tiny_texts_weigh_more_than_their_characters() {
+        let event = |entries| fits(&Object { shape: ShapeId(0), fields: &[(AttrIx(0), Value::Map(entries))] });
+        let entries = |count| vec![("path-x", "t"); count];
+        let most = MAX_COLUMN_TEXT / (6 + LENGTH);
+        assert!(event(&entries(most)));
+        assert!(!event(&entries(most + 1)));
+        let list = vec![Value::Str("1234"); MAX_COLUMN_TEXT / 8 + 1];
+        assert!(!fits(&Object { shape: ShapeId(0), fields: &[(AttrIx(0), Value::Array(&list))] }));
     }
 }
