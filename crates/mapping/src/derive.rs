@@ -162,11 +162,13 @@ mod tests {
 
     #[test]
     fn many_tiny_texts_weigh_more_than_their_characters() {
-        let event = |entries| fits(&Object { shape: ShapeId(0), fields: &[(AttrIx(0), Value::Map(entries))] });
-        let entries = |count| vec![("path-x", "t"); count];
+        let map = |count| {
+            let entries = vec![("path-x", "t"); count];
+            fits(&Object { shape: ShapeId(0), fields: &[(AttrIx(0), Value::Map(&entries))] })
+        };
         let most = MAX_COLUMN_TEXT / (6 + LENGTH);
-        assert!(event(&entries(most)));
-        assert!(!event(&entries(most + 1)));
+        assert!(map(most));
+        assert!(!map(most + 1));
         let list = vec![Value::Str("1234"); MAX_COLUMN_TEXT / 8 + 1];
         assert!(!fits(&Object { shape: ShapeId(0), fields: &[(AttrIx(0), Value::Array(&list))] }));
     }
