@@ -189,7 +189,7 @@ impl EventHubBuilder {
         Ok(EventHubPublisher::new(self.connector()?))
     }
 
-    fn connector(self) -> Result<Arc<Connector>, BuildError> {
+    pub(crate) fn connector(self) -> Result<Arc<Connector>, BuildError> {
         let missing = |what, advice| BuildError::Missing { what, advice };
         let host = self.namespace.ok_or(missing("namespace", "use a connection string, or name the host"))?;
         let hub = self.hub.ok_or(missing("hub", "name it, or use a connection string with EntityPath"))?;

@@ -70,7 +70,8 @@ impl Settings {
             Some(expires_at) => expires_at.duration_since(now).unwrap_or_default(),
             None => Duration::from_secs(24 * 3600),
         };
-        let fresh_until = Instant::now() + life.mul_f64(0.75);
+        // A token that is as good as expired is not asked for in a spin.
+        let fresh_until = Instant::now() + life.mul_f64(0.75).max(Duration::from_secs(1));
         *kept = Some((token.clone(), fresh_until));
         Ok((token, fresh_until))
     }
@@ -315,7 +316,11 @@ impl Connector {
             }
             slot.current = None;
         }
-        let live = Arc::new(Live::open(Arc::clone(&self.settings)).await?);
+        // In a task of its own: a broken frame during the opening panics the library, and that is no more than a failed
+        // attempt.
+        let opening = tokio::spawn(Live::open(Arc::clone(&self.settings)));
+        let opened = opening.await.map_err(|_| Failure::transient("the server broke the protocol while opening"))?;
+        let live = Arc::new(opened?);
         self.opened.fetch_add(1, Ordering::Relaxed);
         slot.current = Some(Arc::clone(&live));
         Ok(live)

@@ -90,8 +90,11 @@ impl PartitionLink {
         Ok(within(timeouts.attach, "attaching the receiver", builder.attach(session)).await??)
     }
 
-    pub(crate) fn receiver(&mut self) -> Option<&mut Receiver> {
-        self.parts.as_mut().map(|(_, receiver)| receiver)
+    pub(crate) fn receiver(&mut self) -> Result<&mut Receiver, Failure> {
+        match self.parts.as_mut() {
+            Some((_, receiver)) => Ok(receiver),
+            None => Err(Failure::transient("the link was closed")),
+        }
     }
 
     /// Fails when the peer has ended the link already.
@@ -99,7 +102,7 @@ impl PartitionLink {
     /// The service answers an attach that it refuses with an attach, and ends it with the reason right after: only an
     /// answer to a later question shows that the link stands.
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
-        match self.receiver().and_then(|receiver| receiver.recv::<AmqpBody<Value>>().now_or_never()) {
+        match self.receiver()?.recv::<AmqpBody<Value>>().now_or_never() {
             None => Ok(()),
             Some(Err(error)) => Err(error.into()),
             Some(Ok(_)) => Err(Failure::transient("an event came before any credit was granted")),

@@ -3,12 +3,14 @@
 //! A reader is a small state machine. Attaching, with all its retries, is a task of its own, so a `next` that is
 //! cancelled cancels no half-made link; what was collected stays in the reader until a `next` returns it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fe2o3_amqp::Receiver;
 use fe2o3_amqp::link::RecvError;
-use fe2o3_amqp::link::delivery::DeliveryInfo;
+use fe2o3_amqp::link::delivery::{Delivery, DeliveryInfo};
 use fe2o3_amqp_types::messaging::Body as AmqpBody;
 use fe2o3_amqp_types::primitives::Value;
 use futures_util::FutureExt;
@@ -218,7 +220,7 @@ impl Reader {
     async fn top_up(&mut self, nudge: bool) -> Result<(), Failure> {
         let share = self.share();
         let State::Attached(link) = &mut self.state else { return Ok(()) };
-        let Some(receiver) = link.receiver() else { return Ok(()) };
+        let receiver = link.receiver()?;
         // Granted and not yet taken: under way, in the session, or in the link's queue.
         let outstanding = usize::try_from(receiver.credit()).unwrap_or(usize::MAX);
         let size = self.size.expected();
@@ -271,8 +273,8 @@ impl Reader {
     /// Takes one delivery; false when none came until then.
     async fn receive(&mut self, until: Instant) -> Result<bool, Failure> {
         let State::Attached(link) = &mut self.state else { return Ok(false) };
-        let Some(receiver) = link.receiver() else { return Ok(false) };
-        match timeout_at(until, receiver.recv::<AmqpBody<Value>>()).await {
+        let receiver = link.receiver()?;
+        match timeout_at(until, receive(receiver)).await {
             Ok(delivery) => {
                 self.accept(delivery)?;
                 Ok(true)
@@ -286,8 +288,8 @@ impl Reader {
         let limit = self.share().collected;
         while self.collected.len() < MAX_COLLECTED_EVENTS && self.collected_bytes < limit {
             let State::Attached(link) = &mut self.state else { return Ok(()) };
-            let Some(receiver) = link.receiver() else { return Ok(()) };
-            match receiver.recv::<AmqpBody<Value>>().now_or_never() {
+            let receiver = link.receiver()?;
+            match receive(receiver).now_or_never() {
                 Some(delivery) => self.accept(delivery)?,
                 None => return Ok(()),
             }
@@ -295,12 +297,9 @@ impl Reader {
         Ok(())
     }
 
-    fn accept(
-        &mut self,
-        delivery: Result<fe2o3_amqp::link::delivery::Delivery<AmqpBody<Value>>, RecvError>,
-    ) -> Result<(), Failure> {
-        match delivery {
-            Ok(delivery) => {
+    fn accept(&mut self, received: Received) -> Result<(), Failure> {
+        match received {
+            Ok(Ok(delivery)) => {
                 self.delivered = true;
                 let (info, message) = delivery.into_parts();
                 self.unsettled.push(info);
@@ -310,19 +309,19 @@ impl Reader {
                 }
                 Ok(())
             }
-            Err(RecvError::MessageDecode(_)) => {
+            Err(_) | Ok(Err(RecvError::MessageDecode(_))) => {
                 self.undecodable = self.undecodable.saturating_add(1);
                 tracing::warn!(context = self.attachment.context, "a message could not be decoded, its place is kept");
                 Ok(())
             }
-            Err(error) => Err(error.into()),
+            Ok(Err(error)) => Err(error.into()),
         }
     }
 
     /// Accepts what the sender did not settle: one frame for a run of deliveries, none for settled ones.
     async fn settle(&mut self) -> Result<(), Failure> {
         let State::Attached(link) = &mut self.state else { return Ok(()) };
-        let Some(receiver) = link.receiver() else { return Ok(()) };
+        let receiver = link.receiver()?;
         let infos = std::mem::take(&mut self.unsettled);
         Ok(receiver.accept_all(infos).await?)
     }
@@ -369,6 +368,16 @@ impl Reader {
         let attaching = self.attachment.start(self.resume.clone(), Some(self.incarnation), pause);
         self.state = State::Attaching(attaching);
     }
+}
+
+/// A delivery, an error of the link, or a panic of the decoder.
+type Received = Result<Result<Delivery<AmqpBody<Value>>, RecvError>, Box<dyn std::any::Any + Send>>;
+
+/// The next delivery. Cancelling loses none: nothing is awaited after it was taken.
+async fn receive(receiver: &mut Receiver) -> Received {
+    // The delivery is decoded in here. A message that the decoder panics on has left the link by then and leaves it in
+    // order: no lock is held, credit is counted.
+    AssertUnwindSafe(receiver.recv()).catch_unwind().await
 }
 
 #[async_trait]
@@ -438,5 +447,101 @@ impl PartitionReader for Reader {
             link.close().await;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tributary_batch::{Body, Offset, SequenceNumber};
+
+    use super::*;
+    use crate::budget::ByteBudget;
+    use crate::builder::EventHubBuilder;
+    use crate::event::UNDECODABLE_PROPERTY;
+
+    /// A reader without a link.
+    fn reader(budget: &ByteBudget) -> Reader {
+        let text =
+            "Endpoint=sb://localhost;SharedAccessKeyName=a;SharedAccessKey=b;UseDevelopmentEmulator=true;EntityPath=h";
+        let connector = EventHubBuilder::new().connection_string(text).unwrap().connector().unwrap();
+        let spec = LinkSpec {
+            address: "h/ConsumerGroups/g/Partitions/0".into(),
+            receiver_name: "r".into(),
+            epoch: 1,
+            share: budget.share(1),
+        };
+        Reader {
+            attachment: Attachment { connector, spec, partition: "0".into(), context: "partition 0".into() },
+            incarnation: 1,
+            state: State::Lost,
+            attached_at: Instant::now(),
+            delivered: false,
+            barren: Barren::default(),
+            resume: StartPosition::Earliest,
+            last: None,
+            collected: Vec::new(),
+            collected_bytes: 0,
+            unsettled: Vec::new(),
+            undecodable: 0,
+            size: SizeEstimate::default(),
+            credit_target: 0,
+            under_way: budget.reservation(),
+            held: budget.reservation(),
+        }
+    }
+
+    fn event(number: i64) -> Event {
+        Event {
+            sequence_number: SequenceNumber(number),
+            offset: Offset::new(number.to_string()),
+            enqueued_time: 5,
+            partition_key: None,
+            properties: Vec::new(),
+            body: Body::Text("x".repeat(1000)),
+        }
+    }
+
+    fn numbers(events: &[Event]) -> Vec<i64> {
+        events.iter().map(|event| event.sequence_number.0).collect()
+    }
+
+    #[test]
+    fn what_was_collected_is_held_in_the_budget_and_resumed_after() {
+        let budget = ByteBudget::new(1 << 26);
+        let mut reader = reader(&budget);
+        reader.keep(event(7));
+        reader.keep(event(8));
+        reader.keep(event(8));
+        reader.keep(event(3));
+        assert!(budget.used() >= 2000 && budget.used() < 3000, "{}", budget.used());
+        assert_eq!(reader.resume, StartPosition::Sequence { number: 8, inclusive: false });
+        assert_eq!(numbers(&reader.take()), [7, 8]);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_decoded_keeps_its_place() {
+        let budget = ByteBudget::new(1 << 26);
+        let mut reader = reader(&budget);
+        reader.keep(event(7));
+        reader.undecodable = 2;
+        reader.keep(event(10));
+        reader.keep(event(11));
+        let events = reader.take();
+        assert_eq!(numbers(&events), [7, 8, 9, 10, 11]);
+        let marked: Vec<bool> =
+            events.iter().map(|event| event.properties.iter().any(|(name, _)| name == UNDECODABLE_PROPERTY)).collect();
+        assert_eq!(marked, [false, true, true, false, false]);
+    }
+
+    #[tokio::test]
+    async fn dropping_a_reader_gives_its_bytes_back() {
+        let budget = ByteBudget::new(1 << 26);
+        let mut held = reader(&budget);
+        held.keep(event(7));
+        held.under_way.set(5_000);
+        assert!(budget.used() > 6_000);
+        drop(held);
+        assert_eq!(budget.used(), 0);
     }
 }

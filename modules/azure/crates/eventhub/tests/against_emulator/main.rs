@@ -1,6 +1,7 @@
 //! The source and the publisher against an Event Hubs namespace in process, over real AMQP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod broken_peer;
 mod limits;
 mod positions;
 mod publishing;

@@ -89,6 +89,8 @@ async fn links_that_are_detached_leave_the_others_alone() {
         emulator.faults().detach_receiver_after(HUB, Some(2), after, condition);
     }
     emulator.faults().detach_receiver_after(HUB, Some(3), 500, "com.example:never-seen");
+    // On a link that worked, even this is worth one more attempt: the token may just have run out.
+    emulator.faults().detach_receiver_after(HUB, Some(3), 1_000, condition::UNAUTHORIZED);
     let opened = read_all(&emulator, 4, 3_000).await;
     assert_eq!(opened, 1, "a lost link costs no connection");
 }
@@ -248,6 +250,29 @@ async fn a_link_that_never_lasts_ends_within_the_retries_time_and_not_in_a_spin(
     assert!(matches!(&error, SourceError::Transient { detail, .. } if detail.contains("gave up after")), "{error}");
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     source.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn closing_in_the_middle_of_a_stream_leaves_nothing_open() {
+    let emulator = emulator(2).await;
+    publish(&emulator, 0, 5_000, 2_000);
+    publish(&emulator, 1, 5_000, 2_000);
+    let source = source(&emulator);
+    let mut readers = open_all(&source, 2).await;
+    for reader in &mut readers {
+        assert!(!reader.next(Duration::from_secs(1)).await.unwrap().is_empty());
+    }
+    // Give the rest of the window time to arrive: the sessions are full now.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let started = Instant::now();
+    for reader in readers {
+        reader.close().await.unwrap();
+    }
+    assert_eq!(emulator.connections(), 1);
+    source.close().await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_no_connections(&emulator).await;
+    assert!(matches!(source.partitions().await, Err(SourceError::Fatal { .. })), "it is closed");
 }
 
 #[tokio::test]

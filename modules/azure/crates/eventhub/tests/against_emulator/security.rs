@@ -1,7 +1,7 @@
 //! Who may read, over what, and what never shows.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tributary_azure_eventhub::{
     Credential, EventHubSource, Roots, Token, TokenError, TokenKind, TokenProvider, Transport,
 };
-use tributary_azure_eventhub_emulator::{DEFAULT_KEY, DEFAULT_KEY_NAME, Emulator, HubConfig};
+use tributary_azure_eventhub_emulator::{DEFAULT_KEY, DEFAULT_KEY_NAME, Emulator, HubConfig, condition};
 use tributary_pipeline::{EventSource, SourceError, StartPosition};
 
 use crate::{GROUP, HUB, assert_complete, assert_no_connections, builder, close, emulator, publish, read};
@@ -55,11 +55,78 @@ async fn unknown_hubs_groups_and_partitions_fail_at_once() {
     }
     assert!(started.elapsed() < Duration::from_secs(2));
     source.close().await.unwrap();
-    let source = builder(&emulator).consumer_group("nobody").build_source().unwrap();
-    assert_fatal(source.open("0", StartPosition::Earliest, 1).await, "names of hub, consumer group", Instant::now());
-    assert_fatal(source.open("7", StartPosition::Earliest, 1).await, "no such partition", Instant::now());
-    source.close().await.unwrap();
-    assert_no_connections(&emulator).await;
+    // A refused attach is answered in two ways: with the terminus echoed, and with none.
+    let hub = HubConfig::new(HUB, 1).consumer_group(GROUP);
+    let strict = Emulator::builder().hub(hub).null_terminus_on_refusal().start().await.unwrap();
+    for emulator in [&emulator, &strict] {
+        let source = builder(emulator).consumer_group("nobody").build_source().unwrap();
+        let started = Instant::now();
+        assert_fatal(source.open("0", StartPosition::Earliest, 1).await, "names of hub, consumer group", started);
+        assert_fatal(source.open("7", StartPosition::Earliest, 1).await, "no such partition", started);
+        source.close().await.unwrap();
+        assert_no_connections(emulator).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_after_a_loss_is_fatal() {
+    let emulator = emulator(1).await;
+    publish(&emulator, 0, 10, 10);
+    let source = builder(&emulator).build_source().unwrap();
+    let mut reader = source.open("0", StartPosition::Earliest, 1).await.unwrap();
+    read(&mut reader, 10).await;
+    emulator.faults().refuse_tokens(5, condition::UNAUTHORIZED);
+    emulator.faults().reset_connections();
+    let started = Instant::now();
+    assert_fatal(reader.next(Duration::from_secs(5)).await, "Listen claim", started);
+    close(&source, reader).await;
+}
+
+/// Everything that is logged while `T` runs, whatever its level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn keys_tokens_and_events_are_never_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    // The test's runtime has one thread: every task logs here.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let hub = HubConfig::new(HUB, 1).consumer_group(GROUP);
+    let emulator = Emulator::builder().hub(hub).key("reader", "c4n4ry+key").start().await.unwrap();
+    let sent = tributary_azure_eventhub_emulator::Event::new("c4n4ry body").property("p", "c4n4ry property");
+    emulator.hub(HUB).unwrap().publish(0, sent).unwrap();
+    let source = builder(&emulator).build_source().unwrap();
+    let mut reader = source.open("0", StartPosition::Earliest, 1).await.unwrap();
+    read(&mut reader, 1).await;
+    emulator.faults().reset_connections();
+    publish(&emulator, 0, 1, 10);
+    read(&mut reader, 1).await;
+    emulator.faults().refuse_tokens(1, condition::UNAUTHORIZED);
+    emulator.faults().close_connections();
+    let error = reader.next(Duration::from_secs(5)).await.unwrap_err();
+    close(&source, reader).await;
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let shown = format!("{logged} {error} {error:?} {source:?}");
+    assert!(logged.contains("link lost, attaching again"), "{logged}");
+    for canary in ["c4n4ry", "sig=", "SharedAccessSignature"] {
+        assert!(!shown.contains(canary), "{canary}: {shown}");
+    }
 }
 
 #[tokio::test]
