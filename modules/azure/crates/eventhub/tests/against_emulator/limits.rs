@@ -11,11 +11,11 @@ const MIB: usize = 1024 * 1024;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_of_the_largest_size() {
     let emulator = emulator(1).await;
-    publish(&emulator, 0, 40, MIB - 1024);
+    publish(&emulator, 0, 24, MIB - 1024);
     let source = source(&emulator);
     let mut reader = source.open("0", StartPosition::Earliest, 1).await.unwrap();
-    let events = read(&mut reader, 40).await;
-    assert_complete(&events, 0, 40);
+    let events = read(&mut reader, 24).await;
+    assert_complete(&events, 0, 24);
     assert!(events.iter().enumerate().all(|(number, event)| {
         text(event).len() == MIB - 1024 && text(event).starts_with(&format!("0/{number} "))
     }));

@@ -73,7 +73,7 @@ async fn an_empty_partition_answers_within_the_wait() {
         let started = std::time::Instant::now();
         assert!(reader.next(Duration::from_millis(wait)).await.unwrap().is_empty());
         let took = started.elapsed();
-        assert!(took >= Duration::from_millis(wait) && took < Duration::from_millis(wait + 400), "{took:?}");
+        assert!(took >= Duration::from_millis(wait) && took < Duration::from_millis(wait + 3_000), "{took:?}");
     }
     close(&source, reader).await;
     assert_no_connections(&emulator).await;

@@ -8,7 +8,7 @@ use tributary_batch::Event;
 use tributary_pipeline::{EventSource, PartitionReader, SourceError, StartPosition};
 
 use crate::{
-    GROUP, HUB, assert_complete, assert_no_connections, builder, close, emulator, numbers, publish, read, source,
+    GROUP, HANGS, HUB, assert_complete, assert_no_connections, builder, close, emulator, numbers, publish, read, source,
 };
 
 async fn open_all(source: &EventHubSource, partitions: u32) -> Vec<Box<dyn PartitionReader>> {
@@ -32,7 +32,7 @@ async fn read_all_with(
     fault: impl AsyncFnOnce(),
 ) -> u64 {
     for partition in 0..partitions {
-        publish(emulator, partition, count, 500);
+        publish(emulator, partition, count, 100);
     }
     let readers = open_all(&source, partitions).await;
     let tasks: Vec<_> = readers
@@ -66,8 +66,8 @@ async fn a_hundred_thousand_events_of_four_partitions() {
 async fn connections_that_are_closed_by_the_service() {
     let emulator = emulator(4).await;
     emulator.faults().close_connection_after(HUB, Some(0), 1_500);
-    emulator.faults().close_connection_after(HUB, None, 3_000);
-    let opened = read_all(&emulator, 4, 5_000).await;
+    emulator.faults().close_connection_after(HUB, None, 2_500);
+    let opened = read_all(&emulator, 4, 3_000).await;
     assert!(opened >= 2, "{opened}");
 }
 
@@ -75,8 +75,8 @@ async fn connections_that_are_closed_by_the_service() {
 async fn connections_that_are_reset() {
     let emulator = emulator(4).await;
     emulator.faults().reset_connection_after(HUB, Some(1), 1_000);
-    emulator.faults().reset_connection_after(HUB, None, 2_500);
-    let opened = read_all(&emulator, 4, 5_000).await;
+    emulator.faults().reset_connection_after(HUB, None, 2_000);
+    let opened = read_all(&emulator, 4, 3_000).await;
     assert!(opened >= 2, "{opened}");
 }
 
@@ -108,7 +108,7 @@ async fn a_server_that_hangs_is_left_for_a_new_connection() {
     let emulator = emulator(2).await;
     let timeouts = Timeouts { idle: Duration::from_millis(600), ..Timeouts::default() };
     let source = builder(&emulator).timeouts(timeouts).build_source().unwrap();
-    let opened = read_all_with(&emulator, source, 2, 10_000, async || {
+    let opened = read_all_with(&emulator, source, 2, 5_000, async || {
         tokio::time::sleep(Duration::from_millis(30)).await;
         emulator.faults().hang(Duration::from_millis(1_500));
     })
@@ -190,32 +190,32 @@ async fn a_hub_that_is_rebuilt_ends_the_reader() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_next_that_is_cancelled_loses_nothing() {
     let emulator = emulator(1).await;
-    publish(&emulator, 0, 1_200, 70_000);
+    publish(&emulator, 0, 800, 70_000);
     let source = source(&emulator);
     let mut reader = source.open("0", StartPosition::Earliest, 1).await.unwrap();
     emulator.faults().detach_receiver_after(HUB, Some(0), 300, condition::SERVER_BUSY);
-    emulator.faults().reset_connection_after(HUB, Some(0), 700);
+    emulator.faults().reset_connection_after(HUB, Some(0), 550);
     let mut events: Vec<Event> = Vec::new();
     let mut cancelled = 0;
     let started = Instant::now();
-    while events.len() < 1_200 {
-        assert!(started.elapsed() < Duration::from_secs(25), "{} events", events.len());
+    while events.len() < 800 {
+        assert!(started.elapsed() < HANGS, "{} events", events.len());
         let limit = Duration::from_micros(started.elapsed().subsec_nanos() as u64 % 700);
         match tokio::time::timeout(limit, reader.next(Duration::from_secs(1))).await {
             Ok(more) => events.extend(more.unwrap()),
             Err(_) => cancelled += 1,
         }
     }
-    assert!(cancelled > 50, "{cancelled}");
-    assert_complete(&events, 0, 1_200);
+    assert!(cancelled > 5, "{cancelled}");
+    assert_complete(&events, 0, 800);
     close(&source, reader).await;
 }
 
 #[tokio::test]
 async fn a_reader_that_is_dropped_leaves_the_others_alone() {
     let emulator = emulator(2).await;
-    publish(&emulator, 0, 20_000, 500);
-    publish(&emulator, 1, 20_000, 500);
+    publish(&emulator, 0, 5_000, 500);
+    publish(&emulator, 1, 5_000, 100);
     let source = source(&emulator);
     for _ in 0..5 {
         let mut dropped = source.open("0", StartPosition::Earliest, 1).await.unwrap();
@@ -223,7 +223,7 @@ async fn a_reader_that_is_dropped_leaves_the_others_alone() {
         drop(dropped);
     }
     let mut reader = source.open("1", StartPosition::Earliest, 1).await.unwrap();
-    assert_complete(&read(&mut reader, 20_000).await, 0, 20_000);
+    assert_complete(&read(&mut reader, 5_000).await, 0, 5_000);
     assert_eq!(source.connections_opened(), 1);
     close(&source, reader).await;
     assert_no_connections(&emulator).await;
@@ -248,7 +248,7 @@ async fn a_link_that_never_lasts_ends_within_the_retries_time_and_not_in_a_spin(
         Ok(mut reader) => reader.next(Duration::from_secs(10)).await.unwrap_err(),
     };
     assert!(matches!(&error, SourceError::Transient { detail, .. } if detail.contains("gave up after")), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     source.close().await.unwrap();
 }
 
@@ -270,7 +270,7 @@ async fn closing_in_the_middle_of_a_stream_leaves_nothing_open() {
     }
     assert_eq!(emulator.connections(), 1);
     source.close().await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_no_connections(&emulator).await;
     assert!(matches!(source.partitions().await, Err(SourceError::Fatal { .. })), "it is closed");
 }
@@ -289,7 +289,7 @@ async fn a_server_that_is_gone_ends_within_the_retries_time() {
     let started = Instant::now();
     let error = reader.next(Duration::from_secs(10)).await.unwrap_err();
     assert!(matches!(&error, SourceError::Transient { detail, .. } if detail.contains("gave up after")), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(started.elapsed() < Duration::from_secs(8));
     reader.close().await.unwrap();
     source.close().await.unwrap();
 }

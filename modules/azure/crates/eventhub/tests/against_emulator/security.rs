@@ -27,7 +27,8 @@ fn assert_fatal<T>(result: Result<T, SourceError>, says: &str, started: Instant)
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("it worked"),
     }
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    // Far below the time for retries.
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[tokio::test]
@@ -53,7 +54,7 @@ async fn unknown_hubs_groups_and_partitions_fail_at_once() {
         Err(SourceError::Fatal { detail, .. }) => assert!(detail.contains("check"), "{detail}"),
         other => panic!("{other:?}"),
     }
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < Duration::from_secs(5));
     source.close().await.unwrap();
     // A refused attach is answered in two ways: with the terminus echoed, and with none.
     let hub = HubConfig::new(HUB, 1).consumer_group(GROUP);
@@ -136,14 +137,14 @@ async fn tokens_are_renewed_before_they_expire() {
     let credential = Credential::Key {
         name: DEFAULT_KEY_NAME.into(),
         key: SecretString::from(DEFAULT_KEY),
-        lifetime: Duration::from_secs(2),
+        lifetime: Duration::from_secs(4),
     };
     let source = builder(&emulator).credential(credential).build_source().unwrap();
     let mut busy = source.open("0", StartPosition::Earliest, 1).await.unwrap();
     let mut idle = source.open("1", StartPosition::Earliest, 1).await.unwrap();
     let started = Instant::now();
     let mut events = Vec::new();
-    while started.elapsed() < Duration::from_millis(4_500) {
+    while started.elapsed() < Duration::from_millis(6_500) {
         publish(&emulator, 0, 1, 10);
         events.extend(busy.next(Duration::from_millis(100)).await.unwrap());
     }
@@ -152,7 +153,7 @@ async fn tokens_are_renewed_before_they_expire() {
     assert_complete(&read(&mut idle, 1).await, 0, 1);
     let count = events.len();
     assert_complete(&events, 0, count);
-    assert!(count > 20, "{count}");
+    assert!(count > 10, "{count}");
     assert_eq!(source.connections_opened(), 1);
     idle.close().await.unwrap();
     close(&source, busy).await;
