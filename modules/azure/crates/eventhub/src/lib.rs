@@ -13,7 +13,7 @@
 //! | `transport`, `websocket` | the stream: TCP without delay, rustls, WebSocket |
 //! | `connection` | one shared connection, its tokens (`$cbs`), its questions (`$management`), its replacement |
 //! | `rpc`, `management` | questions and answers on a pair of links |
-//! | `link`, `filter` | a receiver that attaches with zero credit at a start position, and closes in order |
+//! | `link`, `filter`, `attach` | a receiver that attaches with zero credit at a start position, and closes in order |
 //! | `reader`, `budget`, `event` | credit under one byte budget, collecting, recovery; messages as events |
 //! | `publisher`, `encode` | batches |
 //! | `failure`, `timeouts` | what to do about what went wrong; a deadline for every await |
@@ -32,6 +32,7 @@
 //! See [`DEFAULT_BUDGET_BYTES`]: credit is granted by expected size from one budget for all partitions, and the AMQP
 //! session window bounds what arrives whatever the sizes turn out to be.
 
+mod attach;
 mod budget;
 mod builder;
 mod connection;

@@ -1,7 +1,7 @@
 //! Reading one partition: credit, collecting, and going on after a loss.
 //!
-//! A reader is a small state machine. Attaching, with all its retries, is a task of its own, so a `next` that is
-//! cancelled cancels no half-made link; what was collected stays in the reader until a `next` returns it.
+//! A reader is a small state machine. Attaching, with all its retries, is a task of its own ([`crate::attach`]), so a `next`
+//! that is cancelled cancels no half-made link; what was collected stays in the reader until a `next` returns it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,17 +14,16 @@ use fe2o3_amqp::link::delivery::{Delivery, DeliveryInfo};
 use fe2o3_amqp_types::messaging::Body as AmqpBody;
 use fe2o3_amqp_types::primitives::Value;
 use futures_util::FutureExt;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tributary_batch::Event;
 use tributary_pipeline::{PartitionReader, PartitionStatus, SourceError, StartPosition};
 
+use crate::attach::{Attached, Attaching, Attachment};
 use crate::budget::{Reservation, Share, SizeEstimate};
-use crate::connection::{Connector, Live};
+use crate::connection::Live;
 use crate::event::{event_of, undecodable};
 use crate::failure::{Class, Failure};
-use crate::link::{LinkSpec, PartitionLink};
+use crate::link::PartitionLink;
 
 /// Most events that one `next` returns.
 const MAX_COLLECTED_EVENTS: usize = 1000;
@@ -32,74 +31,6 @@ const MAX_COLLECTED_EVENTS: usize = 1000;
 const LONG_LIVED: Duration = Duration::from_secs(30);
 /// How often a peer is reminded of the window when the window is tight.
 const NUDGE: Duration = Duration::from_millis(200);
-
-/// What a reader needs to attach, now and after a loss.
-#[derive(Debug, Clone)]
-pub(crate) struct Attachment {
-    pub(crate) connector: Arc<Connector>,
-    pub(crate) spec: LinkSpec,
-    pub(crate) partition: String,
-    pub(crate) context: String,
-}
-
-/// A link that stands, and which hub it stands on.
-#[derive(Debug)]
-pub(crate) struct Attached {
-    pub(crate) link: PartitionLink,
-    pub(crate) incarnation: i64,
-}
-
-impl Attachment {
-    /// Attaches, trying again within the limits until `keep` closes because nobody wants the link any more.
-    async fn run(
-        self,
-        start: StartPosition,
-        known: Option<i64>,
-        pause: Duration,
-        keep: oneshot::Receiver<()>,
-    ) -> Result<Attached, Failure> {
-        tokio::time::sleep(pause).await;
-        let (spec, start) = (&self.spec, &start);
-        let attempt = |live: Arc<Live>| async move {
-            let mut link = PartitionLink::attach(&live, spec, start).await?;
-            let found = live.hub_properties().await;
-            let failure = match (link.check(), found) {
-                // Before anything else: the service refuses a position beyond the new hub's last event, as an argument
-                // error that says nothing of its cause.
-                (_, Ok(hub)) if known.is_some_and(|known| known != hub.created_at) => Failure::rebuilt(),
-                (Err(failure), _) | (Ok(()), Err(failure)) => failure,
-                (Ok(()), Ok(hub)) => return Ok(Attached { link, incarnation: hub.created_at }),
-            };
-            link.close().await;
-            Err(failure)
-        };
-        self.connector.retrying(Some(keep), attempt).await
-    }
-
-    /// Starts attaching in a task, after a pause. `known` is the hub's creation time, once that is known.
-    pub(crate) fn start(&self, start: StartPosition, known: Option<i64>, pause: Duration) -> Attaching {
-        let (keep, kept) = oneshot::channel();
-        Attaching { task: tokio::spawn(self.clone().run(start, known, pause, kept)), _keep: keep }
-    }
-}
-
-/// A link that is being attached.
-#[derive(Debug)]
-pub(crate) struct Attaching {
-    task: JoinHandle<Result<Attached, Failure>>,
-    _keep: oneshot::Sender<()>,
-}
-
-impl Attaching {
-    /// Waits for the link; cancelling loses nothing.
-    pub(crate) async fn link(&mut self) -> Result<Attached, Failure> {
-        match (&mut self.task).await {
-            Ok(result) => result,
-            // A task of the library that dies of a broken peer is like a connection that is lost.
-            Err(_) => Err(Failure::transient("attaching was interrupted")),
-        }
-    }
-}
 
 /// Links that were lost one after the other before they delivered anything.
 #[derive(Debug, Default)]
@@ -458,6 +389,7 @@ mod tests {
     use crate::budget::ByteBudget;
     use crate::builder::EventHubBuilder;
     use crate::event::UNDECODABLE_PROPERTY;
+    use crate::link::LinkSpec;
 
     /// A reader without a link.
     fn reader(budget: &ByteBudget) -> Reader {

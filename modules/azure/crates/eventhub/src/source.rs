@@ -7,13 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tributary_pipeline::{EventSource, HubRef, PartitionReader, SourceError, StartPosition};
 
+use crate::attach::Attachment;
 use crate::budget::ByteBudget;
 use crate::builder::EventHubBuilder;
 use crate::connection::{Connector, Live};
 use crate::failure::Failure;
 use crate::link::LinkSpec;
 use crate::management::{HubProperties, PartitionProperties};
-use crate::reader::{Attachment, Reader};
+use crate::reader::Reader;
 
 /// A hub that is read partition by partition. All readers share one connection and one byte budget.
 #[derive(Debug)]
