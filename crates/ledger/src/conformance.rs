@@ -6,9 +6,11 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use tributary_batch::{BatchId, Offset, SequenceNumber, SourceRef};
+use tributary_batch::{BatchId, Offset, Position, SequenceNumber, SourceRef};
 
-use crate::{Lease, LeaseRequest, Ledger, Outbox, OutboxError, PartitionKey, Plan, Policy, ProtocolError, Sent};
+use crate::{
+    Lease, LeaseRequest, Ledger, Outbox, OutboxError, PartitionKey, Plan, Policy, ProtocolError, Sent, set_position,
+};
 
 const NOW: i64 = 1_767_225_600_000;
 const MINUTE: i64 = 60_000;
@@ -29,6 +31,11 @@ pub async fn all<L: Ledger + 'static>(make: impl Fn() -> Arc<L>) {
     a_gap_is_counted_with_the_plan(make()).await;
     a_trimmed_plan_is_counted_and_passed(make()).await;
     wrong_orders_are_refused_before_any_write(make()).await;
+    a_late_refresh_undoes_no_count_and_no_new_hub(make()).await;
+    a_write_makes_no_item(make()).await;
+    an_operator_sets_the_position_in_one_write(make()).await;
+    an_operator_sets_the_position_of_a_new_partition(make()).await;
+    one_of_many_simultaneous_leases_wins(make()).await;
     items_are_listed_by_prefix(make()).await;
 }
 
@@ -240,6 +247,77 @@ async fn wrong_orders_are_refused_before_any_write(ledger: Arc<dyn Ledger>) {
         let refused = lease.plan(wrong, 0, NOW).await;
         assert!(matches!(refused, Err(ProtocolError::OutOfOrder { .. })));
     }
+}
+
+async fn a_late_refresh_undoes_no_count_and_no_new_hub(ledger: Arc<dyn Ledger>) {
+    let mut lease = take(&ledger, "a", NOW).await;
+    let before = lease.item().clone();
+    lease.set_incarnation(100, 0, NOW + 1).await.unwrap();
+    assert!(!ledger.write(&key("0"), &before.expected(), &before).await.unwrap(), "the hub's sight was undone");
+    let before = lease.item().clone();
+    lease.count_lost(3, NOW + 2).await.unwrap();
+    assert!(!ledger.write(&key("0"), &before.expected(), &before).await.unwrap(), "the count was undone");
+    assert_eq!(ledger.read(&key("0")).await.unwrap().as_ref(), Some(lease.item()));
+}
+
+async fn a_write_makes_no_item(ledger: Arc<dyn Ledger>) {
+    // The table dropped the item after its time to live; its holder must not bring it back half known.
+    let item = take(&ledger, "a", NOW).await.item().clone();
+    assert!(!ledger.write(&key("1"), &item.expected(), &item).await.unwrap());
+    assert_eq!(ledger.read(&key("1")).await.unwrap(), None);
+}
+
+fn position(number: i64) -> Position {
+    Position { sequence_number: SequenceNumber(number), offset: Offset::new(format!("o{number}")), enqueued_time: NOW }
+}
+
+async fn an_operator_sets_the_position_in_one_write(ledger: Arc<dyn Ledger>) {
+    let outbox = Names::default();
+    let mut worker = take(&ledger, "a", NOW).await;
+    worker.set_incarnation(100, 0, NOW).await.unwrap();
+    let sent = send(worker.plan(range(0, 9), 2, NOW).await.unwrap(), &outbox).await;
+    let next = worker.commit(sent, Some((range(10, 19), 0)), NOW).await.unwrap();
+    let set = set_position(&*ledger, &key("0"), Some(position(4)), "operator", NOW + 1, WEEK).await.unwrap();
+    assert_eq!(ledger.read(&key("0")).await.unwrap().as_ref(), Some(&set));
+    assert_eq!((set.position.clone(), set.plan.clone()), (Some(position(4)), None));
+    assert!(set.epoch > worker.item().epoch);
+    assert_eq!((set.lost, set.incarnation), (2, Some(100)), "the rest stays");
+    assert_eq!((set.updated_at, set.ttl), (NOW + 1, (NOW + 1 + WEEK) / 1_000));
+    // The displaced worker finishes its send, and no more.
+    let sent = send(next.unwrap(), &outbox).await;
+    assert_displaced(worker.commit(sent, None, NOW + 2).await, "commit after a position was set");
+    let polite = request("b", NOW + 2, Policy::WhenFree);
+    let mut next = Lease::take(Arc::clone(&ledger), key("0"), &polite).await.unwrap().expect("the lease is free");
+    assert!(next.open_plan().is_none());
+    let planned = next.plan(range(5, 9), 0, NOW + 2).await.unwrap();
+    // The item's own position pins the partition: the plan is dropped.
+    let pinned = set_position(&*ledger, &key("0"), next.item().position.clone(), "pin", NOW + 3, WEEK).await.unwrap();
+    assert_eq!((pinned.position, pinned.plan), (Some(position(4)), None));
+    assert_displaced(next.commit(send(planned, &outbox).await, None, NOW + 4).await, "commit after a pin");
+    let reset = set_position(&*ledger, &key("0"), None, "reset", NOW + 5, WEEK).await.unwrap();
+    assert_eq!(reset.position, None, "the initial position counts again");
+}
+
+async fn an_operator_sets_the_position_of_a_new_partition(ledger: Arc<dyn Ledger>) {
+    let set = set_position(&*ledger, &key("0"), Some(position(7)), "operator", NOW, WEEK).await.unwrap();
+    assert_eq!(ledger.read(&key("0")).await.unwrap().as_ref(), Some(&set));
+    assert_eq!(take(&ledger, "a", NOW + 1).await.item().position, Some(position(7)));
+}
+
+async fn one_of_many_simultaneous_leases_wins(ledger: Arc<dyn Ledger>) {
+    let workers: Vec<_> = (0..8)
+        .map(|number| {
+            let ledger = Arc::clone(&ledger);
+            let request = request(&format!("worker-{number}"), NOW, Policy::WhenFree);
+            tokio::spawn(async move { ledger.lease(&key("0"), &request).await.unwrap() })
+        })
+        .collect();
+    let mut taken = Vec::new();
+    for worker in workers {
+        taken.extend(worker.await.unwrap());
+    }
+    assert_eq!(taken.len(), 1, "leases of one partition at one time");
+    assert_eq!(ledger.read(&key("0")).await.unwrap().as_ref(), taken.first());
 }
 
 async fn items_are_listed_by_prefix(ledger: Arc<dyn Ledger>) {

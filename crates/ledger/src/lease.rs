@@ -52,6 +52,7 @@ pub trait Outbox: Send + Sync {
 #[derive(Debug)]
 #[must_use = "a plan that is not sent is replayed by the next lease"]
 pub struct Planned {
+    key: PartitionKey,
     plan: Plan,
     epoch: i64,
 }
@@ -80,7 +81,7 @@ impl Planned {
                     offset: self.plan.last_offset.clone(),
                     enqueued_time: last_enqueued_time,
                 };
-                Ok(Sent { position, epoch: self.epoch })
+                Ok(Sent { key: self.key, plan: self.plan, position, epoch: self.epoch })
             }
             Err(error) => Err((self, error)),
         }
@@ -91,6 +92,8 @@ impl Planned {
 #[derive(Debug)]
 #[must_use = "a batch that was sent but not committed is sent again"]
 pub struct Sent {
+    key: PartitionKey,
+    plan: Plan,
     position: Position,
     epoch: i64,
 }
@@ -131,7 +134,16 @@ impl Lease {
 
     /// The plan of an owner that ended before its commit: replay it, whatever it holds.
     pub fn open_plan(&self) -> Option<Planned> {
-        self.item.plan.clone().map(|plan| Planned { plan, epoch: self.item.epoch })
+        self.item.plan.clone().map(|plan| self.planned(plan))
+    }
+
+    fn planned(&self, plan: Plan) -> Planned {
+        Planned { key: self.key.clone(), plan, epoch: self.item.epoch }
+    }
+
+    /// Whether a step is about the plan that is open, under this very lease.
+    fn is_open(&self, key: &PartitionKey, epoch: i64, plan: &Plan) -> bool {
+        (key, epoch, Some(plan)) == (&self.key, self.item.epoch, self.item.plan.as_ref())
     }
 
     /// Rule 4: the hub is another one than before. One write resets the position, drops the plan, stores the new
@@ -168,7 +180,7 @@ impl Lease {
         next.plan = Some(plan.clone());
         next.lost = next.lost.saturating_add(lost);
         self.write(next, now).await?;
-        Ok(Planned { plan, epoch: self.item.epoch })
+        Ok(self.planned(plan))
     }
 
     /// Commits what was sent, and plans the next range in the same write.
@@ -181,8 +193,7 @@ impl Lease {
         next: Option<(Plan, u64)>,
         now: TimestampMs,
     ) -> Result<Option<Planned>, ProtocolError> {
-        let open = self.item.plan.as_ref().map(|plan| plan.last);
-        if sent.epoch != self.item.epoch || open != Some(sent.position.sequence_number) {
+        if !self.is_open(&sent.key, sent.epoch, &sent.plan) {
             return Err(self.out_of_order("what was sent is not the open plan"));
         }
         if let Some((plan, _)) = &next {
@@ -193,7 +204,7 @@ impl Lease {
         item.plan = next.as_ref().map(|(plan, _)| plan.clone());
         item.lost = item.lost.saturating_add(next.as_ref().map_or(0, |(_, lost)| *lost));
         self.write(item, now).await?;
-        Ok(next.map(|(plan, _)| Planned { plan, epoch: self.item.epoch }))
+        Ok(next.map(|(plan, _)| self.planned(plan)))
     }
 
     /// Rule 6: every event of the plan is gone from the hub. Counts them and moves past them.
@@ -206,7 +217,7 @@ impl Lease {
         enqueued_time: TimestampMs,
         now: TimestampMs,
     ) -> Result<(), ProtocolError> {
-        if self.item.plan.as_ref() != Some(&planned.plan) {
+        if !self.is_open(&planned.key, planned.epoch, &planned.plan) {
             return Err(self.out_of_order("the plan to skip is not the open one"));
         }
         let mut next = self.item.clone();
@@ -246,16 +257,20 @@ impl Lease {
     }
 
     /// Rule 2: compares owner, epoch, position and plan. When they are not as read, the write may still be ours: a
-    /// first attempt whose answer was lost.
+    /// first attempt whose answer was lost. Owner and epoch are this lease's alone; times do not matter, as the first
+    /// attempt may have had others.
     async fn write(&mut self, mut next: Item, now: TimestampMs) -> Result<(), ProtocolError> {
         next.updated_at = now;
         next.lease_expires_at = now.saturating_add(self.duration);
         next.ttl = now.saturating_add(self.time_to_live) / 1_000;
         if !self.ledger.write(&self.key, &self.item.expected(), &next).await? {
             let stored = self.ledger.read(&self.key).await?;
-            if stored.as_ref() != Some(&next) {
-                let epoch = stored.map_or(0, |item| item.epoch);
-                return Err(ProtocolError::Displaced { key: self.key.as_str().to_owned(), epoch });
+            match stored {
+                Some(stored) if stored.same_but_for_times(&next) => next = stored,
+                stored => {
+                    let epoch = stored.map_or(0, |item| item.epoch);
+                    return Err(ProtocolError::Displaced { key: self.key.as_str().to_owned(), epoch });
+                }
             }
         }
         self.item = next;
@@ -272,5 +287,86 @@ impl Lease {
 
     fn out_of_order(&self, detail: &str) -> ProtocolError {
         ProtocolError::OutOfOrder { key: self.key.as_str().to_owned(), detail: detail.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Expected, MemoryLedger, Policy};
+    use tributary_batch::Offset;
+
+    const NOW: TimestampMs = 1_767_225_600_000;
+
+    /// Takes every write, at a time of its own, and says that it did not: its answer was lost, and the second attempt
+    /// found the first one's work.
+    struct Deaf(MemoryLedger);
+
+    #[async_trait]
+    impl Ledger for Deaf {
+        async fn read(&self, key: &PartitionKey) -> Result<Option<Item>, LedgerError> {
+            self.0.read(key).await
+        }
+        async fn lease(&self, key: &PartitionKey, request: &LeaseRequest) -> Result<Option<Item>, LedgerError> {
+            self.0.lease(key, request).await
+        }
+        async fn write(&self, key: &PartitionKey, expected: &Expected, item: &Item) -> Result<bool, LedgerError> {
+            self.0.write(key, expected, &Item { updated_at: item.updated_at - 1, ..item.clone() }).await.map(|_| false)
+        }
+        async fn list(&self, prefix: &str) -> Result<Vec<(String, Item)>, LedgerError> {
+            self.0.list(prefix).await
+        }
+    }
+
+    /// Takes everything.
+    struct Sink;
+
+    #[async_trait]
+    impl Outbox for Sink {
+        async fn put(&self, _name: &BatchId, _message: &str) -> Result<(), OutboxError> {
+            Ok(())
+        }
+    }
+
+    fn range(first: i64, last: i64) -> Plan {
+        Plan { first: SequenceNumber(first), last: SequenceNumber(last), last_offset: Offset::new("o") }
+    }
+
+    async fn take(ledger: &Arc<dyn Ledger>, partition: &str) -> Lease {
+        let request = LeaseRequest {
+            owner: "a".into(),
+            now: NOW,
+            duration: 60_000,
+            time_to_live: 60_000,
+            policy: Policy::Displace,
+        };
+        let key = PartitionKey::new("ns.example", "hub", "tributary", partition);
+        Lease::take(Arc::clone(ledger), key, &request).await.unwrap().unwrap()
+    }
+
+    async fn send(planned: Planned) -> Sent {
+        planned.send(&Sink, &BatchId::for_content(b"a"), "{}", NOW).await.map_err(|(_, error)| error).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_write_of_ones_own_is_recognised_whatever_its_time() {
+        let ledger: Arc<dyn Ledger> = Arc::new(Deaf(MemoryLedger::new()));
+        let mut lease = take(&ledger, "0").await;
+        let sent = send(lease.plan(range(0, 9), 0, NOW + 1).await.unwrap()).await;
+        let next = lease.commit(sent, Some((range(10, 19), 0)), NOW + 2).await.unwrap().unwrap();
+        lease.commit(send(next).await, None, NOW + 3).await.unwrap();
+        assert_eq!(ledger.read(&lease.key).await.unwrap().as_ref(), Some(lease.item()));
+    }
+
+    /// Partitions that are leased in one millisecond have one epoch, and may have one range.
+    #[tokio::test]
+    async fn the_proof_of_one_partition_commits_no_other() {
+        let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
+        let (mut zero, mut one) = (take(&ledger, "0").await, take(&ledger, "1").await);
+        let sent = send(zero.plan(range(0, 9), 0, NOW).await.unwrap()).await;
+        let other = one.plan(range(0, 9), 0, NOW).await.unwrap();
+        assert!(matches!(one.commit(sent, None, NOW).await, Err(ProtocolError::OutOfOrder { .. })));
+        assert!(matches!(zero.skip(other, NOW, NOW).await, Err(ProtocolError::OutOfOrder { .. })));
+        assert_eq!(one.item().position, None);
     }
 }

@@ -17,11 +17,15 @@ pub mod conformance;
 mod item;
 mod lease;
 mod memory;
+#[cfg(test)]
+mod model;
+mod set_position;
 mod sqlite;
 
 pub use item::{Expected, Item, LeaseRequest, PartitionKey, Plan, Policy};
 pub use lease::{Lease, Outbox, OutboxError, Planned, ProtocolError, Sent};
 pub use memory::MemoryLedger;
+pub use set_position::set_position;
 pub use sqlite::SqliteLedger;
 
 use async_trait::async_trait;
@@ -49,7 +53,8 @@ pub trait Ledger: Send + Sync {
     /// the policy leaves a running lease to its owner.
     async fn lease(&self, key: &PartitionKey, request: &LeaseRequest) -> Result<Option<Item>, LedgerError>;
 
-    /// Replaces the item if owner, epoch, position and plan are still as expected. Returns whether it did.
+    /// Replaces the item if it is there and everything in `expected` still stands in it: owner, epoch, position, plan,
+    /// incarnation and count of lost events. Returns whether it did.
     async fn write(&self, key: &PartitionKey, expected: &Expected, item: &Item) -> Result<bool, LedgerError>;
 
     /// Every item whose key starts with `prefix`, by key.
