@@ -1,5 +1,8 @@
 //! Cutting a partition's events into batches.
 
+#[cfg(test)]
+mod limit_tests;
+
 use crate::Event;
 
 /// Most events in a batch.
