@@ -10,17 +10,13 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .PHONY: demo test lint bench fuzz tables peers
 
-## The main job on the project's own samples, no cloud account.
+## The main job, end to end, on embedded back ends, no cloud account.
 demo:
-	@echo "== building tributary (release)"
+	@echo "== building tributary (release; the first time takes some minutes)"
 	cargo build --release -p tributary-cli --bin tributary
-	"$(CARGO_TARGET_DIR)/release/tributary" mappings check
-	"$(CARGO_TARGET_DIR)/release/tributary" mappings test
-	@echo "== the cases' events as Parquet in the Security Lake layout"
-	rm -rf out/lake
-	find modules/azure/mappings -name '*.json' -path '*.cases/*' ! -name '*.expected.json' -print0 \
-	  | xargs -0 "$(CARGO_TARGET_DIR)/release/tributary" lake --out out/lake
-	find out/lake -name '*.parquet'
+	"$(CARGO_TARGET_DIR)/release/tributary" demo --out out/demo
+	"$(CARGO_TARGET_DIR)/release/tributary" inspect out/demo/lake/ext/azure-detection --rows 3
+	@echo "The command: $(CARGO_TARGET_DIR)/release/tributary --help"
 
 ## Every test, foreign peers included.
 test: peers

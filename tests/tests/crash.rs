@@ -14,9 +14,9 @@ use tributary_tests::steps::STEPS;
 
 const HUB: &str = "defender";
 const PARTITIONS: u32 = 2;
-const EVENTS: u64 = 120;
+const EVENTS: u64 = 60;
 /// Events of a batch here: several batches a partition, so that a commit is also the next plan.
-const BATCH: usize = 25;
+const BATCH: usize = 12;
 
 type Records = BTreeMap<String, Vec<Arrived>>;
 
@@ -123,8 +123,9 @@ fn killed(mut child: Child) -> bool {
 #[test]
 fn killed_at_every_step_every_record_arrives_once() {
     let stage = Stage::new(1);
-    for nth in [1, 2] {
-        for step in STEPS {
+    for step in STEPS {
+        let times: &[u64] = if step.ends_with("after") { &[1, 2] } else { &[1] };
+        for nth in times {
             let folder = tempfile::tempdir().unwrap();
             let end = format!("{step}:{nth}");
             assert!(killed(stage.start(folder.path(), &[&format!("end={end}")])), "{end} was never passed");
@@ -171,7 +172,7 @@ fn with_other_maps_between_two_attempts_every_record_arrives_once() {
         "delete.before",
         "delete.after",
     ];
-    for (first, then) in [("without=defender_alert", None), ("batch=25", Some("without=defender_alert"))] {
+    for (first, then) in [("without=defender_alert", None), ("batch=12", Some("without=defender_alert"))] {
         for step in ["send.after", "stage.before"].iter().chain(&after_staging) {
             let folder = tempfile::tempdir().unwrap();
             assert!(killed(stage.start(folder.path(), &[first, &format!("end={step}:1")])), "{step} was never passed");

@@ -55,12 +55,19 @@ pub struct Planned {
     key: PartitionKey,
     plan: Plan,
     epoch: i64,
+    missing: u64,
 }
 
 impl Planned {
     /// The range: the authority for what the batch holds.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Rule 6: so many events of the range are gone from the hub. They are counted with the commit, so that an attempt
+    /// that ends before it counts nothing.
+    pub fn missing(self, missing: u64) -> Self {
+        Self { missing, ..self }
     }
 
     /// Sends the batch's message. A displaced owner may finish this: its commit fails.
@@ -81,7 +88,7 @@ impl Planned {
                     offset: self.plan.last_offset.clone(),
                     enqueued_time: last_enqueued_time,
                 };
-                Ok(Sent { key: self.key, plan: self.plan, position, epoch: self.epoch })
+                Ok(Sent { key: self.key, plan: self.plan, position, epoch: self.epoch, missing: self.missing })
             }
             Err(error) => Err((self, error)),
         }
@@ -96,6 +103,7 @@ pub struct Sent {
     plan: Plan,
     position: Position,
     epoch: i64,
+    missing: u64,
 }
 
 /// A partition that this worker holds.
@@ -138,7 +146,7 @@ impl Lease {
     }
 
     fn planned(&self, plan: Plan) -> Planned {
-        Planned { key: self.key.clone(), plan, epoch: self.item.epoch }
+        Planned { key: self.key.clone(), plan, epoch: self.item.epoch, missing: 0 }
     }
 
     /// Whether a step is about the plan that is open, under this very lease.
@@ -202,7 +210,8 @@ impl Lease {
         let mut item = self.item.clone();
         item.position = Some(sent.position);
         item.plan = next.as_ref().map(|(plan, _)| plan.clone());
-        item.lost = item.lost.saturating_add(next.as_ref().map_or(0, |(_, lost)| *lost));
+        let gap = next.as_ref().map_or(0, |(_, lost)| *lost);
+        item.lost = item.lost.saturating_add(sent.missing).saturating_add(gap);
         self.write(item, now).await?;
         Ok(next.map(|(plan, _)| self.planned(plan)))
     }
@@ -226,16 +235,6 @@ impl Lease {
         next.position =
             Some(Position { sequence_number: planned.plan.last, offset: planned.plan.last_offset, enqueued_time });
         next.plan = None;
-        self.write(next, now).await
-    }
-
-    /// Adds events that are known to be lost without planning anything: a partly trimmed replay.
-    ///
-    /// # Errors
-    /// [`ProtocolError::Displaced`] when another worker has the partition.
-    pub async fn count_lost(&mut self, lost: u64, now: TimestampMs) -> Result<(), ProtocolError> {
-        let mut next = self.item.clone();
-        next.lost = next.lost.saturating_add(lost);
         self.write(next, now).await
     }
 

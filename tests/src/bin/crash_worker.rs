@@ -26,7 +26,7 @@ const VISIBILITY: Duration = Duration::from_millis(400);
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let (connection, folder) = (&arguments[1], Path::new(&arguments[2]));
-    let (mut end, mut without, mut batch) = (None, None, 25);
+    let (mut end, mut without, mut batch) = (None, None, 12);
     for setting in &arguments[3..] {
         match setting.split_once('=') {
             Some(("end", value)) => {

@@ -251,11 +251,8 @@ impl Turn<'_> {
             lease.skip(planned, enqueued, now).await?;
             return Ok(beyond);
         }
-        if missing > 0 {
-            lease.count_lost(missing, now).await?;
-        }
         let source = self.source_ref(status);
-        let sent = self.send(planned, source, events).await?;
+        let sent = self.send(planned.missing(missing), source, events).await?;
         lease.commit(sent, None, self.job.clock.now()).await?;
         Ok(beyond)
     }

@@ -1,0 +1,174 @@
+//! From a hub to the lake over real AMQP, both cores: `cargo bench -p tributary-tests --bench hub`.
+//!
+//! The hub runs in a process of its own; this one polls and transforms, with ledger and queue in SQLite and the lake in a
+//! folder, and says how many records a second, how much CPU time of both processes, and its own peak of resident memory.
+//! Then the same for a run against a hub of 32 empty partitions. `TRIBUTARY_BENCH_EVENTS` changes the number of events.
+//! With `TRIBUTARY_JUDGE` the input is what that folder's `gen_inputs.py` writes, else the benches' own generator.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+#[path = "../chain/inputs.rs"]
+mod inputs;
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tributary_azure_eventhub::EventHubSource;
+use tributary_azure_eventhub_emulator::{Emulator, Event, HubConfig};
+use tributary_lake::{Durability, Layout, LocalStore, Publisher, Staging};
+use tributary_ledger::SqliteLedger;
+use tributary_mapping::Options;
+use tributary_ocsf::Version;
+use tributary_pipeline::{Clock, Poll, PollConfig, Stop, Transform, TransformConfig, Transformer};
+use tributary_queue::{RedrivePolicy, SqliteQueue};
+use tributary_telemetry::Metrics;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const HUB: &str = "defender";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.get(1).map(String::as_str) {
+        Some("--serve") => serve(arguments[2].parse().unwrap(), arguments[3].parse().unwrap()),
+        Some("--read") => read(&arguments[2]),
+        _ => measure(),
+    }
+}
+
+/// Each measurement in a fresh process, so that its memory is its own.
+fn measure() {
+    let events: usize = std::env::var("TRIBUTARY_BENCH_EVENTS").ok().map_or(40_000, |text| text.parse().unwrap());
+    for (what, partitions, count) in [("hub to lake", 4, events), ("idle, 32 empty partitions", 32, 0)] {
+        let (mut hub, connection) = start(&["--serve", &partitions.to_string(), &count.to_string()]);
+        let output = Command::new(std::env::current_exe().unwrap()).args(["--read", &connection]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let served = ticks(hub.id());
+        hub.kill().unwrap();
+        hub.wait().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        println!("{what}: {}; the hub's own process took {served:.2} s of CPU since its start", text.trim());
+    }
+}
+
+fn start(arguments: &[&str]) -> (Child, String) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line.trim().to_owned())
+}
+
+/// CPU seconds of a process, from /proc.
+fn ticks(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let sum: f64 = [11, 12].iter().filter_map(|index| fields.get(*index)?.parse::<f64>().ok()).sum();
+    sum / 100.0
+}
+
+/// Peak of resident memory in MB, from /proc.
+fn peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or_default() / 1_024.0
+}
+
+fn serve(partitions: u32, count: usize) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let emulator = Emulator::builder().hub(HubConfig::new(HUB, partitions)).listen("127.0.0.1:0").start();
+    let emulator = runtime.block_on(emulator).unwrap();
+    let hub = emulator.hub(HUB).unwrap();
+    let alerts = if count == 0 { Vec::new() } else { alerts() };
+    for index in 0..count {
+        hub.publish(index as u32 % partitions, Event::new(alerts[index % alerts.len()].clone())).unwrap();
+    }
+    println!("{}", emulator.connection_string(HUB));
+    // Until the parent goes.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
+
+fn alerts() -> Vec<String> {
+    let Ok(tools) = std::env::var("TRIBUTARY_JUDGE") else { return inputs::alerts(2_000, 42) };
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("{tools}/gen_inputs.py");
+    let run =
+        Command::new("python3").arg(script).arg(folder.path()).args(["--alerts", "2000", "--tuples", "60"]).output();
+    assert!(run.expect("python3 must run when TRIBUTARY_JUDGE is set").status.success());
+    let text = std::fs::read_to_string(folder.path().join("alerts_eventhub.jsonl")).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn read(connection: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    let (poll, transform) = jobs(connection, folder.path());
+    let budget = Duration::from_secs(600);
+    let (events, records) = runtime.block_on(async {
+        let done = Stop::new();
+        let transforming = async {
+            let mut mapped = 0;
+            while !done.is_set() {
+                let report = transform.run(Duration::from_millis(20)).await.unwrap();
+                mapped += report.mapped + report.quarantined;
+            }
+            let report = transform.drain(budget).await.unwrap();
+            mapped + report.mapped + report.quarantined
+        };
+        let polling = async {
+            let report = poll.run(budget).await.unwrap();
+            assert_eq!(report.failures().count(), 0, "{report:?}");
+            done.set();
+            report.events()
+        };
+        tokio::join!(polling, transforming)
+    });
+    let wall = started.elapsed().as_secs_f64();
+    runtime.block_on(poll.source.close()).unwrap();
+    println!(
+        "{events} events, {records} records in {wall:.2} s ({:.0}/s), {:.2} s of CPU, peak {:.0} MB",
+        records as f64 / wall,
+        ticks(std::process::id()),
+        peak()
+    );
+}
+
+fn jobs(connection: &str, folder: &Path) -> (Poll, Transform) {
+    let state = folder.join("state.db");
+    let source = EventHubSource::builder().connection_string(connection).unwrap().build_source().unwrap();
+    let queue = Arc::new(SqliteQueue::open(&state, "events", RedrivePolicy::default()).unwrap());
+    let store = |name: &str| Arc::new(LocalStore::open(&folder.join(name), Durability::Cached).unwrap());
+    let staging = Staging::new(store("staging"));
+    let set = Arc::new(tributary_azure_mappings::shipped(Version::V1_3_0).unwrap());
+    let layout = Layout::from_prefix("us-east-1", "azure-", Version::V1_3_0).unwrap();
+    let (metrics, clock, stop) = (Metrics::new(), Clock::system(), Stop::new());
+    let poll = Poll {
+        source: Arc::new(source),
+        ledger: Arc::new(SqliteLedger::open(&state).unwrap()),
+        queue: queue.clone(),
+        staging: staging.clone(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+        stop: stop.clone(),
+        config: PollConfig::new("azure", "bench"),
+    };
+    let transform = Transform {
+        queue,
+        staging,
+        publisher: Publisher::new(store("lake"), store("quarantine")),
+        transformer: Arc::new(Transformer::new(set, Options::default(), layout).unwrap()),
+        metrics,
+        clock,
+        stop,
+        config: TransformConfig::new("azure"),
+    };
+    (poll, transform)
+}
