@@ -2,6 +2,7 @@
 //! single-event envelope `{"event_data","event_metadata","processing_metadata"}` of an older tool.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -43,6 +44,7 @@ fn single(message: &str) -> Option<ForeignEvent> {
         event_data: &'m RawValue,
         #[serde(borrow)]
         event_metadata: Option<&'m RawValue>,
+        processing_metadata: Option<IgnoredAny>,
     }
     #[derive(Deserialize)]
     struct Metadata {
@@ -52,6 +54,10 @@ fn single(message: &str) -> Option<ForeignEvent> {
         return None;
     }
     let envelope: Envelope<'_> = serde_json::from_str(message).ok()?;
+    // Alone the name proves nothing: a record may have a member that is called so, and others beside it.
+    if envelope.event_metadata.is_none() && envelope.processing_metadata.is_none() {
+        return None;
+    }
     let metadata = envelope.event_metadata.and_then(|raw| serde_json::from_str::<Metadata>(raw.get()).ok());
     let enqueued_time = match metadata.and_then(|metadata| metadata.enqueued_time) {
         Some(Value::String(text)) => Some(text),

@@ -28,7 +28,7 @@ fn batch(bodies: Vec<Body>) -> Batch {
             incarnation: 1_767_225_600_000,
         },
         first: SequenceNumber(7),
-        last: SequenceNumber(6 + events.len() as i64),
+        last: SequenceNumber(6 + events.len().max(1) as i64),
         events,
     }
 }
@@ -80,6 +80,14 @@ fn the_form_is_that_of_the_contract() {
 }
 
 #[test]
+fn an_event_alone_is_written_as_in_the_list() {
+    let batch = batch(vec![text("{\n\"a\":1}"), text("\u{1}\n"), Body::Binary(vec![0xff])]);
+    let Encoded::Inline(message) = encode(&batch).unwrap() else { panic!("a claim") };
+    let events: Vec<String> = batch.events.iter().map(|event| event_json(event).unwrap()).collect();
+    assert!(message.ends_with(&format!("\"events\":[{}]}}", events.join(","))));
+}
+
+#[test]
 fn every_body_comes_out_as_it_went_in() {
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let bodies: Vec<Body> = [
@@ -95,6 +103,8 @@ fn every_body_comes_out_as_it_went_in() {
         "{\"a\":1}\n",
         "{\n\"a\":\r\n1}",
         r#"{"base64":"AA=="}"#,
+        r#"{"b\u0061se64":"AA=="}"#,
+        r#"{"base64":"AA==","a":1}"#,
         "{ \n\"base64\" : 1}",
         r#"{"a":"\ud800"}"#,
         "{\"a\":",
@@ -137,6 +147,37 @@ fn what_does_not_fit_a_message_is_a_claim() {
     let mut other = bytes;
     other[100] ^= 1;
     assert!(claim.open(&other).unwrap_err().to_string().contains("digest"));
+    let digest = &key[key.len() - 64..];
+    for wrong in [
+        "",
+        "staged/x",
+        digest,
+        &format!("claims/{digest}"),
+        &key.replace("claims/", "claims/../"),
+        &key[..key.len() - 1],
+    ] {
+        let forged = message.replace(&key, wrong);
+        assert!(decode(&forged, "m").unwrap_err().to_string().contains("key of its claim"), "{wrong}");
+    }
+}
+
+#[test]
+fn a_claim_is_bound_to_its_batch() {
+    let large = batch(vec![text(noise(2_000_000))]);
+    let mut later = large.clone();
+    later.last = SequenceNumber(8);
+    let (Encoded::Claim { key, bytes, message }, Encoded::Claim { key: other, .. }) =
+        (encode(&large).unwrap(), encode(&later).unwrap())
+    else {
+        panic!("inline")
+    };
+    assert_ne!(key, other);
+    assert!(decode(&message.replace(&key, &other), "m").is_err(), "the claim of another batch");
+    // Bytes with the right digest that hold other events than the header says.
+    let header =
+        message.replace("\"count\":1", "\"count\":2").replace("\"last\":7", "\"last\":8").replace(&key, &other);
+    let Decoded::Claim(claim) = decode(&header, "m").unwrap() else { panic!("no claim") };
+    assert!(claim.open(&bytes).unwrap_err().to_string().contains("fewer events"));
 }
 
 #[test]
@@ -147,6 +188,71 @@ fn a_partly_trimmed_range_keeps_its_boundaries() {
     assert_eq!(round(&trimmed), trimmed);
     trimmed.events.clear();
     assert_eq!(round(&trimmed), trimmed);
+}
+
+#[test]
+fn a_batch_that_could_not_be_read_back_is_not_sent() {
+    let good = batch(vec![text("{}"), text("{}"), text("{}")]);
+    let broken: [fn(&mut Batch); 5] = [
+        |batch| batch.events.swap(0, 1),
+        |batch| batch.events[1].sequence_number = SequenceNumber(7),
+        |batch| batch.first = SequenceNumber(8),
+        |batch| batch.last = SequenceNumber(8),
+        |batch| batch.last = SequenceNumber(6),
+    ];
+    for make in broken {
+        let mut batch = good.clone();
+        make(&mut batch);
+        assert!(matches!(encode(&batch), Err(EnvelopeError::Invalid(_))), "{batch:?}");
+    }
+    let mut widest = good;
+    (widest.first, widest.last) = (SequenceNumber(i64::MIN), SequenceNumber(i64::MAX));
+    assert_eq!(round(&widest), widest);
+}
+
+// What a hub and the packer let through can be written, even if every byte of it takes six.
+const _: () = assert!(MAX_EVENTS_BYTES > 6 * crate::MAX_BATCH_BYTES + crate::MAX_BATCH_EVENTS * 256);
+const _: () = assert!(MAX_SINGLE_EVENT_BYTES > 6 * 20 * 1024 * 1024 + 256);
+
+#[test]
+fn what_other_writers_add_or_spell_otherwise_is_read() {
+    let Encoded::Inline(message) = encode(&batch(vec![text("{\"a\":1}")])).unwrap() else { panic!("a claim") };
+    let Decoded::Batch(expected) = decode(&message, "m").unwrap() else { panic!("no batch") };
+    for (from, to) in [
+        ("{\"schema\"", " {\"later\":{\"schema\":[1]},\"schema\""),
+        ("\"count\":1", "\"count\" : 1 , \"x\":null"),
+        ("{\"sequenceNumber\"", "{\"y\":[],\"sequenceNumber\""),
+        ("\"identity\"", "\"ident\\u0069ty\""),
+    ] {
+        let other = message.replacen(from, to, 1);
+        assert_ne!(other, message);
+        assert_eq!(decode(&other, "m"), Ok(Decoded::Batch(expected.clone())), "{other}");
+    }
+    // Resembles bytes and is none: a document, as it stands.
+    for body in [r#"{"base64":5}"#, r#"{"base64":"AA==","a":1}"#] {
+        let other = message.replacen("{\"a\":1}", body, 1);
+        let Decoded::Batch(read) = decode(&other, "m").unwrap() else { panic!("no batch") };
+        assert_eq!(read.events[0].body, text(body));
+    }
+    assert!(decode(&message.replacen("{\"a\":1}", r#"{"base64":"A"}"#, 1), "m").is_err());
+}
+
+#[test]
+fn a_cut_envelope_is_damaged_and_not_foreign() {
+    let Encoded::Inline(message) = encode(&batch(vec![text("{\"a\":1}")])).unwrap() else { panic!("a claim") };
+    let named = message.find("\"module\"").unwrap();
+    for end in (named..message.len()).filter(|end| message.is_char_boundary(*end)) {
+        assert!(matches!(decode(&message[..end], "m"), Err(EnvelopeError::Damaged(_))), "{}", &message[..end]);
+    }
+}
+
+#[test]
+fn names_with_any_character_travel() {
+    let mut odd = batch(vec![text("{}")]);
+    odd.module = "\u{fffe}\u{0}\"\\".into();
+    odd.source.hub = "\u{ffff}".into();
+    assert_eq!(round(&odd), odd);
+    assert!(!encode(&odd).unwrap().message().contains(['\u{fffe}', '\u{ffff}', '\0']));
 }
 
 #[test]
@@ -176,7 +282,7 @@ fn a_damaged_envelope_is_an_error_that_shows_nothing_of_it() {
 fn a_small_message_that_unpacks_to_everything_is_refused() {
     let bomb = zstd::bulk::compress(&vec![b' '; MAX_EVENTS_BYTES + 10], 1).unwrap();
     let list = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bomb);
-    let Encoded::Inline(message) = encode(&batch(vec![text("{}")])).unwrap() else { panic!("a claim") };
+    let Encoded::Inline(message) = encode(&batch(vec![text("{}"), text("{}")])).unwrap() else { panic!("a claim") };
     let from = message.find("\"encoding\"").unwrap();
     let message = format!("{}\"encoding\":\"zstd+base64\",\"events\":\"{list}\"}}", &message[..from]);
     assert!(matches!(decode(&message, "m"), Err(EnvelopeError::TooLarge { .. })));
@@ -195,6 +301,7 @@ fn foreign_input_is_named_by_its_content() {
             r#"{"b":1.0}"#,
             Some("2026-01-01T00:00:00Z"),
         ),
+        (r#"{"event_data":1,"other":2}"#, r#"{"event_data":1,"other":2}"#, None),
         (r#"{"event_data":"text","event_metadata":null,"processing_metadata":{}}"#, "text", None),
     ] {
         let Decoded::Foreign(foreign) = decode(message, "m-1").unwrap() else { panic!("{message}") };
@@ -215,6 +322,9 @@ fn any_body() -> impl Strategy<Value = Body> {
 }
 
 proptest! {
+    // Each case is dozens of bodies.
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn there_and_back_changes_nothing(bodies in prop::collection::vec(any_body(), 0..8), key in any::<Option<String>>(),
                                       properties in any::<Vec<(String, String)>>(), offset in any::<String>()) {
@@ -225,6 +335,16 @@ proptest! {
             event.offset = Offset::new(offset);
         }
         prop_assert_eq!(round(&batch), batch);
+    }
+
+    #[test]
+    fn a_changed_message_never_panics(at in any::<prop::sample::Index>(), with in any::<char>(), cut in any::<bool>(),
+                                      bodies in prop::collection::vec(any_body(), 0..120)) {
+        let encoded = encode(&batch(bodies)).unwrap();
+        let mut chars: Vec<char> = encoded.message().chars().collect();
+        let at = at.index(chars.len());
+        if cut { chars.truncate(at) } else { chars[at] = with }
+        let _ = decode(&chars.into_iter().collect::<String>(), "m");
     }
 
     #[test]
