@@ -21,14 +21,14 @@ fn good() -> Json {
         "class_uid": 2004, "class_name": "Detection Finding", "type_uid": 200401,
         "type_name": "Detection Finding: Create", "severity_id": 3, "severity": "Medium",
         "time": 1_767_225_600_000_i64, "time_dt": "2026-01-01T00:00:00.000Z",
-        "cloud": {"provider": "Azure"},
+        "cloud": {"provider": "Example"},
         "finding_info": {"uid": "f-1", "title": "A title"},
         "device": {"type_id": 0, "hostname": "vm-1", "ip": "10.0.0.1"},
         "action_id": 1, "action": "Allowed",
         "malware": [{"name": "m", "classification_ids": [1, 99], "classifications": ["Adware", "mine"]}],
         "evidences": [{"src_endpoint": {"ip": "10.0.0.2"}}],
         "metadata": {"version": "1.3.0", "profiles": ["cloud", "datetime", "host", "security_control"],
-            "product": {"vendor_name": "Microsoft", "name": "Defender"}},
+            "product": {"vendor_name": "Example", "name": "Defender"}},
         "is_alert_sample": null,
         "observables": [{"name": "evidences[].src_endpoint.ip", "type_id": 2, "type": "IP Address", "value": "10.0.0.2"}],
         "unmapped": {"a.b": "c"}
@@ -156,8 +156,8 @@ fn a_name_twice_is_an_error_wherever_it_is() {
     for (before, after) in [
         ("\"a.b\":\"c\"", "\"a.b\":\"c\",\"a.b\":\"d\""),
         ("\"hostname\":\"vm-1\"", "\"hostname\":\"vm-1\",\"hostname\":null"),
-        ("\"provider\":\"Azure\"", "\"provider\":\"Azure\",\"account\":{\"x\":null,\"x\":null}"),
-        ("\"provider\":\"Azure\"", "\"provider\":\"Azure\",\"x\":null,\"x\":null"),
+        ("\"provider\":\"Example\"", "\"provider\":\"Example\",\"account\":{\"x\":null,\"x\":null}"),
+        ("\"provider\":\"Example\"", "\"provider\":\"Example\",\"x\":null,\"x\":null"),
     ] {
         let text = good().to_string();
         assert!(text.contains(before), "{text}");
