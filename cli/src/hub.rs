@@ -1,9 +1,10 @@
 //! The hub that `send` and `receive` talk to: flags, and how they become an address.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use tributary_azure_eventhub::ConnectionString;
+use tributary_azure_eventhub::{ConnectionString, EventHubBuilder, RetryPolicy};
 
 use crate::failure::Failure;
 
@@ -55,6 +56,39 @@ impl HubArgs {
             }
         };
         Ok((parsed, hub))
+    }
+}
+
+/// Flags of a command that is a client of a hub for a while.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Hub")]
+pub(crate) struct ClientArgs {
+    #[command(flatten)]
+    hub: HubArgs,
+    /// Seconds to go on trying when the hub cannot be reached or is busy
+    #[arg(long, default_value_t = 15, value_name = "S")]
+    retry_for: u64,
+}
+
+impl ClientArgs {
+    /// A client's builder with namespace, hub and credential set.
+    ///
+    /// # Errors
+    /// As [`HubArgs::resolve`].
+    pub(crate) fn builder(&self) -> Result<EventHubBuilder, Failure> {
+        let (connection, hub) = self.hub.resolve()?;
+        // Somebody waits at a terminal: give up sooner than a service would.
+        let retry = RetryPolicy { give_up_after: Duration::from_secs(self.retry_for), ..RetryPolicy::default() };
+        let mut builder = EventHubBuilder::new()
+            .namespace(connection.host)
+            .hub(hub)
+            .credential(connection.secret.into())
+            .tls(!connection.development_emulator)
+            .retry(retry);
+        if let Some(port) = connection.port {
+            builder = builder.port(port);
+        }
+        Ok(builder)
     }
 }
 

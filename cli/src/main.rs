@@ -45,6 +45,12 @@ enum Command {
     Lake(command::lake::Args),
     /// Show lake objects as a table: classes, days, rows, first rows; quarantine by reason
     Inspect(command::inspect::Args),
+    /// Run a hub on this machine, for local work
+    Emulator(command::emulator::Args),
+    /// Send events from files or the sample generator to a hub
+    Send(command::send::Args),
+    /// Read a hub's events
+    Receive(command::receive::Args),
     /// Check, test, list and explain the mapping files
     Mappings(command::mappings::Args),
 }
@@ -67,6 +73,9 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Map(args) => command::map::run(args),
         Command::Lake(args) => command::lake::run(args),
         Command::Inspect(args) => command::inspect::run(args),
+        Command::Emulator(args) => command::emulator::run(args),
+        Command::Send(args) => command::send::run(args),
+        Command::Receive(args) => command::receive::run(args),
         Command::Mappings(args) => command::mappings::run(args),
     }
 }

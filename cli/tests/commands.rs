@@ -1,11 +1,14 @@
 //! The built program as a user calls it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tributary_azure_samples::Samples;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tributary");
 /// The workspace's root.
@@ -14,7 +17,8 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// The program without the variables of whoever runs the tests.
 fn tributary() -> Command {
     let mut command = Command::new(BINARY);
-    for name in ["EVENTHUB_CONNECTION_STRING", "OCSF_VERSION", "AWS_REGION"] {
+    for name in ["EVENTHUB_CONNECTION_STRING", "EVENTHUB_NAME", "EVENTHUB_CONSUMER_GROUP", "OCSF_VERSION", "AWS_REGION"]
+    {
         command.env_remove(name);
     }
     command
@@ -205,4 +209,163 @@ fn inspect_tells_what_is_no_lake() {
     assert_eq!(output.status.code(), Some(4));
     assert!(stdout(&output).contains("Detection Finding"), "{}", stdout(&output));
     assert!(stderr(&output).contains("damaged.parquet"), "{}", stderr(&output));
+}
+
+/// An emulator process on a free port; ended by dropping it.
+struct Hub {
+    process: Child,
+    connection: String,
+}
+
+impl Hub {
+    fn start(partitions: &str) -> Self {
+        let mut process = tributary()
+            .args(["emulator", "--listen", "127.0.0.1:0", "--hub", "events", "--partitions", partitions])
+            .args(["--consumer-group", "second", "--json"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(said["consumerGroups"], serde_json::json!(["$Default", "second"]));
+        Self { process, connection: said["connectionString"].as_str().unwrap().to_owned() }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = tributary();
+        command.args(arguments).env("EVENTHUB_CONNECTION_STRING", &self.connection);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn send_lines(&self, lines: &str, arguments: &[&str]) {
+        let mut command = self.command(&["send", "--lines"]);
+        let mut process = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        process.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success());
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    assert!(output.status.success(), "{}", stderr(output));
+    stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn samples_go_through_the_emulated_hub_whole() {
+    const COUNT: u64 = 120;
+    let hub = Hub::start("3");
+    let output = hub.run(&["send", "--samples", "120", "--seed", "3", "--around", "2026-03-02T12:00:00Z", "--json"]);
+    let sent: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(sent["events"], COUNT, "{}", stderr(&output));
+
+    let received = lines(&hub.run(&["receive", "--json", "--count", "120", "--wait", "20"]));
+    assert_eq!(received.len(), 120);
+    let partitions: BTreeSet<&str> = received.iter().map(|event| event["partition"].as_str().unwrap()).collect();
+    assert_eq!(partitions, BTreeSet::from(["0", "1", "2"]));
+    // Every event is there once, with its key and properties.
+    let bodies: Vec<String> = received.iter().map(|event| event["body"].to_string()).collect();
+    for sample in Samples::new(3).around(1_772_452_800_000).events(COUNT) {
+        let Some(record) = sample.records.first().filter(|_| sample.is_text()) else { continue };
+        let found: Vec<usize> = (0..bodies.len()).filter(|at| bodies[*at].contains(record.marker())).collect();
+        assert_eq!(found.len(), 1, "{record:?}");
+        let event = &received[found[0]];
+        assert_eq!(event["partitionKey"].as_str(), sample.partition_key.as_deref());
+        assert_eq!(event["properties"].as_object().unwrap().len(), sample.properties.len());
+        assert!(event["enqueuedTime"].as_i64().unwrap() > 1_700_000_000_000);
+    }
+    // Another consumer group reads the same, and what it reads can be mapped.
+    let again = hub.run(&["receive", "--bodies", "--consumer-group", "second", "--count", "120", "--wait", "20"]);
+    assert!(again.status.success() && again.stdout.len() > 100_000);
+}
+
+#[test]
+fn events_go_to_the_partition_and_come_from_the_place_that_was_asked_for() {
+    let hub = Hub::start("2");
+    hub.send_lines("{\"n\":0}\n\n{\"n\":1}\r\nnot json \u{1b}[2J\n", &["--partition", "1"]);
+    let all = lines(&hub.run(&["receive", "--partition", "1", "--json", "--count", "3", "--wait", "20"]));
+    assert_eq!(all[0]["body"], serde_json::json!({"n": 0}));
+    assert_eq!(all[1]["body"], serde_json::json!({"n": 1}));
+    assert_eq!(all[2]["body"], "not json \u{1b}[2J");
+    let sequence = format!("sequence:{}", all[1]["sequenceNumber"]);
+    let offset = format!("offset:{}", all[2]["offset"].as_str().unwrap());
+    for (from, first) in [(sequence.as_str(), 1), (offset.as_str(), 2), ("time:2020-01-01T00:00:00Z", 0)] {
+        let found = lines(&hub.run(&["receive", "--partition", "1", "--json", "--from", from, "--count", "1"]));
+        assert_eq!(found[0]["sequenceNumber"], all[first]["sequenceNumber"], "{from}");
+    }
+    let output = hub.run(&["receive", "--partition", "1", "--count", "3"]);
+    let text = stdout(&output);
+    assert!(text.contains("partition 1  sequence 0") && text.contains("\\u{1b}"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+    let output = hub.run(&["receive", "--partition", "0", "--wait", "1"]);
+    assert!(output.status.success() && output.stdout.is_empty());
+    assert!(stderr(&output).contains("no event came within 1 s"), "{}", stderr(&output));
+
+    hub.send_lines("a\nb\nc\n", &["--key", "same"]);
+    let keyed = lines(&hub.run(&["receive", "--json", "--from", "earliest", "--count", "6", "--wait", "20"]));
+    let keyed: BTreeSet<&Value> =
+        keyed.iter().filter(|event| event["partitionKey"] == "same").map(|event| &event["partition"]).collect();
+    assert_eq!(keyed.len(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_a_hub_is_said_without_its_key() {
+    let hub = Hub::start("1");
+    let fails = |output: Output, code: i32, says: &str| {
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert!(stderr(&output).contains(says), "{}", stderr(&output));
+        let all = stderr(&output) + &stdout(&output);
+        assert!(!all.contains("SAS_KEY_VALUE") && !all.contains("n0t-the-key"), "{all}");
+    };
+    fails(run(&["send", "--samples", "1"]), 2, "EVENTHUB_CONNECTION_STRING");
+    fails(
+        run(&["receive", "--connection-string", "Endpoint=sb://x;SharedAccessKey=n0t-the-key"]),
+        2,
+        "SharedAccessKeyName",
+    );
+    fails(hub.run(&["receive", "--partition", "9"]), 2, "no partition \"9\"");
+    fails(hub.run(&["receive", "--consumer-group", "third"]), 4, "third");
+    fails(hub.run(&["receive", "--hub", "other"]), 2, "\"other\"");
+    fails(hub.run(&["send", "/no/such/file"]), 4, "/no/such/file");
+    fails(hub.run(&["send", "--samples", "1", "--partition", "0", "--key", "x"]), 2, "--key");
+    fails(hub.run(&["receive", "--from", "yesterday"]), 2, "expected earliest");
+    let wrong = hub.connection.replace("SAS_KEY_VALUE", "n0t-the-key");
+    let output = hub.command(&["send", "--samples", "1"]).env("EVENTHUB_CONNECTION_STRING", wrong).output().unwrap();
+    fails(output, 4, "401");
+    let nowhere = "Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=a;SharedAccessKey=n0t-the-key;UseDevelopmentEmulator=true;EntityPath=x";
+    fails(run(&["receive", "--retry-for", "1", "--connection-string", nowhere]), 4, "127.0.0.1");
+    let help = hub.run(&["send", "--help"]);
+    assert!(!stdout(&help).contains("SAS_KEY_VALUE"));
+    // A second emulator cannot have the port.
+    let address = hub.connection.split("sb://").nth(1).unwrap().split(';').next().unwrap();
+    fails(run(&["emulator", "--listen", address]), 4, "cannot listen on");
+}
+
+#[cfg(unix)]
+#[test]
+fn sigterm_ends_the_emulator_and_a_waiting_reader_in_order() {
+    let mut hub = Hub::start("1");
+    let mut reader = hub.command(&["receive", "--wait", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+    hub.send_lines("x\n", &[]);
+    // The reader is at work once it has printed the event.
+    let mut line = String::new();
+    BufReader::new(reader.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("1 bytes  x"), "{line}");
+    for process in [&mut reader, &mut hub.process] {
+        let killed = Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        assert_eq!(process.wait().unwrap().code(), Some(0));
+    }
 }

@@ -1,8 +1,11 @@
 //! The commands, one file each.
 
 pub(crate) mod demo;
+pub(crate) mod emulator;
 pub(crate) mod inspect;
 pub(crate) mod lake;
 pub(crate) mod map;
 pub(crate) mod mappings;
+pub(crate) mod receive;
 pub(crate) mod run;
+pub(crate) mod send;
