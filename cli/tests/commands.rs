@@ -169,6 +169,26 @@ fn inspect_shows_chosen_columns_of_one_object() {
 }
 
 #[test]
+fn inspect_folds_a_large_lake() {
+    let folder = TempDir::new().unwrap();
+    let (lake, events) = (folder.path().join("lake"), folder.path().join("events"));
+    let records: Vec<Value> = (0..60)
+        .map(|index| {
+            serde_json::json!({"category": "AuditLogs", "operationName": "Add user", "correlationId": index.to_string(),
+                "tenantId": format!("0a1b2c3d-0000-4000-8000-{index:012}")})
+        })
+        .collect();
+    std::fs::write(&events, serde_json::json!({"records": records}).to_string()).unwrap();
+    assert!(run(&["lake", events.to_str().unwrap(), "--out", lake.to_str().unwrap()]).status.success());
+    let lines =
+        |arguments: &[&str]| stdout(&run(&[&["inspect", "--rows", "0", lake.to_str().unwrap()], arguments].concat()));
+    let (folded, all) = (lines(&[]), lines(&["--all"]));
+    assert!(folded.contains("accounts") && folded.contains("--all shows") && folded.lines().count() < 10, "{folded}");
+    assert!(!all.contains("accounts") && all.matches("external_").count() == 60, "{all}");
+    assert!(folded.contains("│ total") && all.contains("│ total"));
+}
+
+#[test]
 fn inspect_shows_quarantine_by_reason() {
     let folder = TempDir::new().unwrap();
     let (lake, events) = (folder.path().join("lake"), folder.path().join("events"));

@@ -1,6 +1,6 @@
 //! `tributary inspect`: lake objects as a table, with their first rows; quarantine by reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +36,8 @@ const USUAL: &[&str] = &[
 ];
 /// How many of them.
 const USUAL_COUNT: usize = 7;
+/// Most lines of an overview by account and day.
+const MAX_LINES: usize = 40;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,8 +46,8 @@ Examples:
   tributary inspect out/lake/quarantine
   tributary inspect out/lake/ext/azure-detection/1.3.0 --json | jq '.objects[].rows'
 
-Objects of one class, version, account and day are one line of the table; --json lists each object. Memory stays bounded \
-by the rows shown, however large an object is.";
+Objects of one class, version, account and day are one line of the table, or of one class and version when there are \
+many; --json lists each object. Memory stays bounded by the rows shown, however large an object is.";
 
 /// Flags of `inspect`.
 #[derive(Debug, clap::Args)]
@@ -60,6 +62,9 @@ pub(crate) struct Args {
     /// Columns of the rows by dotted path; without it those that say most
     #[arg(long, value_delimiter = ',', value_name = "A,B.C")]
     columns: Vec<String>,
+    /// Show each account and day, however many there are
+    #[arg(long)]
+    all: bool,
     /// Print everything as one JSON document
     #[arg(long)]
     json: bool,
@@ -180,38 +185,27 @@ struct Line {
     times: Option<(i64, i64)>,
 }
 
-fn tables(args: &Args, found: &Found, classes: &BTreeMap<String, Vec<Value>>) -> String {
-    let mut lines: BTreeMap<[String; 3], Line> = BTreeMap::new();
-    let mut total = Line::default();
-    for object in &found.objects {
-        let or_dash = |text: &Option<String>| cell(&json!(text.as_deref().unwrap_or("-")));
-        let key = [cell(&json!(title(object))), or_dash(&object.account), or_dash(&object.day)];
-        for line in [lines.entry(key).or_default(), &mut total] {
-            line.objects += 1;
-            line.rows += object.rows;
-            line.bytes += object.bytes;
-            line.times = match (line.times, object.times) {
-                (Some((first, last)), Some((low, high))) => Some((first.min(low), last.max(high))),
-                (one, other) => one.or(other),
-            };
-        }
+impl Line {
+    fn add(&mut self, object: &LakeFile) {
+        self.objects += 1;
+        self.rows += object.rows;
+        self.bytes += object.bytes;
+        self.times = match (self.times, object.times) {
+            (Some((first, last)), Some((low, high))) => Some((first.min(low), last.max(high))),
+            (one, other) => one.or(other),
+        };
     }
+
+    fn cells(&self) -> Vec<String> {
+        let (first, last) = self.times.map_or_else(Default::default, |(first, last)| (time(first), time(last)));
+        vec![self.objects.to_string(), self.rows.to_string(), HumanBytes(self.bytes).to_string(), first, last]
+    }
+}
+
+fn tables(args: &Args, found: &Found, classes: &BTreeMap<String, Vec<Value>>) -> String {
     let mut text = String::new();
     if !found.objects.is_empty() {
-        let mut overview = table(&["class", "account", "day", "objects", "rows", "bytes", "first", "last"]);
-        let mut add = |key: &[String; 3], line: &Line| {
-            let (first, last) = line.times.map_or_else(Default::default, |(first, last)| (time(first), time(last)));
-            let [class, account, day] = key.clone();
-            let numbers = [line.objects.to_string(), line.rows.to_string(), HumanBytes(line.bytes).to_string()];
-            overview.add_row([vec![class, account, day], numbers.to_vec(), vec![first, last]].concat());
-        };
-        for (key, line) in &lines {
-            add(key, line);
-        }
-        if lines.len() > 1 {
-            add(&["total".to_owned(), String::new(), String::new()], &total);
-        }
-        text += &format!("{overview}\n");
+        text += &overview(args, &found.objects);
     }
     for (class, rows) in classes.iter().filter(|(_, rows)| !rows.is_empty()) {
         let plural = if rows.len() == 1 { "row" } else { "rows" };
@@ -224,6 +218,52 @@ fn tables(args: &Args, found: &Found, classes: &BTreeMap<String, Vec<Value>>) ->
         text += &format!("\n{} other files are no lake objects and were passed over\n", found.others);
     }
     text
+}
+
+/// One line for each class, version, account and day; for each class and version where those are too many to read.
+fn overview(args: &Args, objects: &[LakeFile]) -> String {
+    let or_dash = |text: &Option<String>| cell(&json!(text.as_deref().unwrap_or("-")));
+    let key = |object: &LakeFile| [cell(&json!(title(object))), or_dash(&object.account), or_dash(&object.day)];
+    let mut lines: BTreeMap<[String; 3], Line> = BTreeMap::new();
+    let mut total = Line::default();
+    for object in objects {
+        lines.entry(key(object)).or_default().add(object);
+        total.add(object);
+    }
+    let many = lines.len() > MAX_LINES && !args.all;
+    let mut table = table(&[
+        "class",
+        if many { "accounts" } else { "account" },
+        if many { "days" } else { "day" },
+        "objects",
+        "rows",
+        "bytes",
+        "first",
+        "last",
+    ]);
+    if many {
+        let mut folded: BTreeMap<&str, (BTreeSet<&str>, BTreeSet<&str>, Line)> = BTreeMap::new();
+        let keys: Vec<[String; 3]> = objects.iter().map(key).collect();
+        for (object, [class, account, day]) in objects.iter().zip(&keys) {
+            let (accounts, days, line) = folded.entry(class).or_default();
+            accounts.insert(account);
+            days.insert(day);
+            line.add(object);
+        }
+        for (class, (accounts, days, line)) in folded {
+            let counts = [class.to_owned(), accounts.len().to_string(), days.len().to_string()];
+            table.add_row([counts.to_vec(), line.cells()].concat());
+        }
+    } else {
+        for (key, line) in &lines {
+            table.add_row([key.to_vec(), line.cells()].concat());
+        }
+    }
+    if lines.len() > 1 {
+        table.add_row([vec!["total".to_owned(), String::new(), String::new()], total.cells()].concat());
+    }
+    let more = if many { "--all shows each account and day\n" } else { "" };
+    format!("{table}\n{more}")
 }
 
 fn row_table(args: &Args, rows: &[Value]) -> Table {
