@@ -1,7 +1,8 @@
 //! What the envelope costs an event: `cargo bench -p tributary-batch --bench envelope`.
 //!
 //! A batch of 2,000 alerts of about 3.6 KB, as alike and as different as those of a real tenant: fixed texts and fresh
-//! identifiers, times and addresses. `items/s` counts events; one over it is the cost of an event.
+//! identifiers, times, addresses and hashes: the last make it harder to compress than most. With `TRIBUTARY_BENCH_EVENTS`
+//! the bodies are the lines of that file. `items/s` counts events; one over it is the cost of an event.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use divan::counter::{BytesCount, ItemsCount};
@@ -57,7 +58,7 @@ impl Random {
 fn alert(random: &mut Random, number: u64) -> String {
     let (id, owner, machine) = (random.guid(), random.guid(), random.next() % 200);
     let resource = format!("/scopes/{owner}/groups/rg-{}/machines/vm-{machine:04}", machine % 12);
-    let entities: Vec<String> = (0..6)
+    let entities: Vec<String> = (0..9)
         .map(|index| {
             format!(
                 "{{\"$id\":\"{index}\",\"type\":\"ip\",\"address\":\"{}\",\"location\":{{\"countryCode\":\"nl\",\"asn\":{}}},\
@@ -67,7 +68,7 @@ fn alert(random: &mut Random, number: u64) -> String {
         })
         .collect();
     let steps: Vec<String> =
-        (0..6).map(|_| format!("\"{} (\\\"{}\\\")\"", random.text(), random.next() % 1_000)).collect();
+        (0..8).map(|_| format!("\"{} (\\\"{}\\\")\"", random.text(), random.next() % 1_000)).collect();
     format!(
         "{{\"id\":\"{resource}/alerts/{id}\",\"name\":\"{id}\",\"severity\":\"High\",\"status\":\"New\",\
          \"startTimeUtc\":\"2026-01-01T{:02}:{:02}:{:02}.{:07}Z\",\"description\":\"{}\",\"summary\":\"{}\",\"score\":{}.{},\
@@ -91,16 +92,26 @@ fn alert(random: &mut Random, number: u64) -> String {
     )
 }
 
+fn bodies() -> Vec<String> {
+    match std::env::var("TRIBUTARY_BENCH_EVENTS") {
+        Ok(file) => std::fs::read_to_string(file).unwrap().lines().take(MAX_BATCH_EVENTS).map(str::to_owned).collect(),
+        Err(_) => {
+            let mut random = Random(42);
+            (0..MAX_BATCH_EVENTS as u64).map(|number| alert(&mut random, number)).collect()
+        }
+    }
+}
+
 fn batch() -> Batch {
-    let mut random = Random(42);
-    let events: Vec<Event> = (0..MAX_BATCH_EVENTS as u64)
-        .map(|number| Event {
-            sequence_number: SequenceNumber(1_000 + number as i64),
+    let events: Vec<Event> = (0..)
+        .zip(bodies())
+        .map(|(number, body)| Event {
+            sequence_number: SequenceNumber(1_000 + number),
             offset: Offset::new((4_294_967_296 + number * 3_700).to_string()),
-            enqueued_time: 1_767_225_600_000 + number as i64 * 17,
+            enqueued_time: 1_767_225_600_000 + number * 17,
             partition_key: None,
             properties: Vec::new(),
-            body: Body::Text(alert(&mut random, number)),
+            body: Body::Text(body),
         })
         .collect();
     Batch {

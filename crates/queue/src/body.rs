@@ -2,8 +2,8 @@
 
 use crate::QueueError;
 
-/// Most bytes in a message: the largest that a cloud queue can be set to take.
-pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
+/// Most bytes in a message: the largest that a cloud queue can be set to take, and so what an envelope is cut to.
+pub use tributary_batch::envelope::MAX_MESSAGE_BYTES;
 
 /// Refuses a body that some backend would refuse, or would change without a word.
 ///
