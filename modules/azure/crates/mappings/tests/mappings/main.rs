@@ -3,4 +3,5 @@
 
 mod hostile;
 mod isolation;
+mod mutation;
 mod shipped;
