@@ -2,6 +2,7 @@
 
 mod backend;
 mod command;
+mod events;
 mod failure;
 mod hub;
 mod input;
@@ -43,6 +44,8 @@ enum Command {
     Map(command::map::Args),
     /// Map event bodies into Parquet objects in the Security Lake layout
     Lake(command::lake::Args),
+    /// Judge OCSF events, NDJSON or Parquet, by the schema
+    Validate(command::validate::Args),
     /// Show lake objects as a table: classes, days, rows, first rows; quarantine by reason
     Inspect(command::inspect::Args),
     /// Run a hub on this machine, for local work
@@ -72,6 +75,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Run(args) => command::run::run(args),
         Command::Map(args) => command::map::run(args),
         Command::Lake(args) => command::lake::run(args),
+        Command::Validate(args) => command::validate::run(args),
         Command::Inspect(args) => command::inspect::run(args),
         Command::Emulator(args) => command::emulator::run(args),
         Command::Send(args) => command::send::run(args),

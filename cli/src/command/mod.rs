@@ -9,3 +9,4 @@ pub(crate) mod mappings;
 pub(crate) mod receive;
 pub(crate) mod run;
 pub(crate) mod send;
+pub(crate) mod validate;

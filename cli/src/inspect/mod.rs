@@ -5,6 +5,6 @@ mod quarantine;
 mod text;
 mod value;
 
-pub(crate) use object::{Columns, LakeFile};
+pub(crate) use object::{Columns, LakeFile, each_row, is_parquet_file};
 pub(crate) use quarantine::{QuarantineFile, Refusals};
 pub(crate) use text::{cell, pick};

@@ -101,6 +101,37 @@ impl LakeFile {
     }
 }
 
+/// Passes every row of the object at `path` to `each`, few rows at a time in memory.
+///
+/// # Errors
+/// When the file cannot be read, or has a column that JSON cannot show as it is; what `each` returns.
+pub(crate) fn each_row(path: &Path, mut each: impl FnMut(Value) -> Result<(), Failure>) -> Result<(), Failure> {
+    let (builder, _) = builder(path)?;
+    if let Some((name, ty)) = value::unreadable(builder.schema().fields()) {
+        return Err(Failure::Backend(format!(
+            "cannot judge {}: its column {name} is of type {ty}, which no ocsf attribute is stored as",
+            path.display()
+        )));
+    }
+    let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| broken(path, &error))?;
+    for batch in reader {
+        let batch = batch.map_err(|error| broken(path, &error))?;
+        (0..batch.num_rows()).try_for_each(|row| each(value::row(&batch, row)))?;
+    }
+    Ok(())
+}
+
+/// Whether the file begins and ends as Parquet.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn is_parquet_file(path: &Path) -> Result<bool, Failure> {
+    let fail = |error| Failure::file("read", path, &error);
+    let mut file = File::open(path).map_err(fail)?;
+    let bytes = file.metadata().map_err(fail)?.len();
+    is_parquet(&mut file, bytes).map_err(fail)
+}
+
 type Builder = ParquetRecordBatchReaderBuilder<File>;
 
 /// Opens a file and reads its footer. The size comes with it.

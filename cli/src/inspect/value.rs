@@ -3,7 +3,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Fields, TimeUnit};
 use serde_json::{Map, Value};
 use tributary_ocsf::write_rfc3339;
 
@@ -14,6 +14,34 @@ pub(crate) fn row(batch: &RecordBatch, row: usize) -> Value {
         insert(&mut object, field.name(), value(column, row));
     }
     Value::Object(object)
+}
+
+/// The first column, by path, whose type [`value`] cannot show, with its type.
+pub(crate) fn unreadable(fields: &Fields) -> Option<(String, String)> {
+    fields.iter().find_map(|field| {
+        let (inner, ty) = unreadable_type(field.data_type())?;
+        Some((format!("{}{inner}", field.name()), ty))
+    })
+}
+
+fn unreadable_type(ty: &DataType) -> Option<(String, String)> {
+    match ty {
+        DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Boolean
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Timestamp(TimeUnit::Millisecond, _) => None,
+        DataType::Struct(fields) => unreadable(fields).map(|(name, ty)| (format!(".{name}"), ty)),
+        DataType::List(element) => unreadable_type(element.data_type()).map(|(name, ty)| (format!("[]{name}"), ty)),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) => unreadable(fields).map(|(name, ty)| (format!(".{name}"), ty)),
+            other => Some((String::new(), other.to_string())),
+        },
+        other => Some((String::new(), other.to_string())),
+    }
 }
 
 fn insert(object: &mut Map<String, Value>, name: &str, value: Value) {

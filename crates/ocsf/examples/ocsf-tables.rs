@@ -19,7 +19,7 @@ fn main() {
 }
 
 /// The tables of a compiled schema as text.
-fn tables(schema: &Value) -> String {
+pub(crate) fn tables(schema: &Value) -> String {
     let mut out = format!("version\t{}\n", text(schema, "version"));
     let types = schema["types"].as_object().unwrap();
     for (name, ty) in sorted(types) {

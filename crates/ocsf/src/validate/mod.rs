@@ -22,6 +22,8 @@ mod tree;
 pub use order::TimeOrder;
 pub use report::{Finding, Level, Report};
 
+use std::collections::BTreeSet;
+
 use tributary_json::{Kind, Value};
 
 use crate::schema::{Schema, ShapeId, Version};
@@ -177,11 +179,16 @@ impl<'d, 'b> Walk<'_, 'd, 'b> {
         let metadata = path::ROOT;
         let metadata = metadata.name("metadata");
         let list = metadata.name("profiles");
-        let mut seen = 0_u32;
+        let (mut seen, mut names) = (0_u32, BTreeSet::new());
         for (index, element) in elements.enumerate() {
             // A wrong type is the attribute check's to report.
             let Some(name) = element.as_str() else { continue };
             let path = list.index(index);
+            let is_new = names.insert(name);
+            if !is_new {
+                let message = || format!("profile {} is listed twice", path::quoted(name));
+                self.report.strict("profile_duplicate", &path, message);
+            }
             let Some(bit) = self.plan.profile(name) else {
                 let version = self.schema.version;
                 let message = || format!("ocsf {version} has no profile {}", path::quoted(name));
@@ -194,9 +201,7 @@ impl<'d, 'b> Walk<'_, 'd, 'b> {
                     || format!("profile {name:?} does not apply: {} has {}", shape.name, shape.profiles.join(", "));
                 self.report.strict("profile_not_applicable", &path, known);
             }
-            if seen & bit != 0 {
-                self.report.strict("profile_duplicate", &path, || format!("profile {name:?} is listed twice"));
-            } else if applies {
+            if is_new && applies {
                 applicable.push((name, bit));
             }
             seen |= bit;

@@ -63,11 +63,27 @@ impl Report {
         self
     }
 
-    /// The judgement of a text that is no JSON value.
-    pub fn not_json(error: &tributary_json::JsonError) -> Self {
+    /// The judgement of what is no JSON value; `why` says where it breaks.
+    pub fn not_json(why: &impl std::fmt::Display) -> Self {
         let mut report = Self::new(1);
-        report.error("not_json", &super::path::ROOT, || error.to_string());
+        report.error("not_json", &super::path::ROOT, || why.to_string());
         report.close(false)
+    }
+
+    /// Adds a finding from beyond the event itself, such as its order among others.
+    pub fn push(&mut self, finding: Finding, rules: &super::Rules) {
+        match finding.level {
+            Level::Error => self.errors += 1,
+            Level::Strict => self.strict += 1,
+            Level::Note => self.notes += 1,
+        }
+        self.valid &= finding.level == Level::Note && !rules.strict_warnings;
+        self.findings.push(finding);
+    }
+
+    /// Findings that were counted but not kept.
+    pub fn omitted(&self) -> u64 {
+        (self.errors + self.strict + self.notes).saturating_sub(self.findings.len() as u64)
     }
 
     pub(crate) fn error(&mut self, code: &'static str, path: &Path<'_>, message: impl FnOnce() -> String) {
