@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+#[path = "commands/validate.rs"]
+mod validate;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -78,7 +81,7 @@ fn every_command_has_help() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    for name in ["demo", "emulator", "inspect", "lake", "map", "mappings", "receive", "run", "send"] {
+    for name in ["demo", "emulator", "inspect", "lake", "map", "mappings", "receive", "run", "send", "validate"] {
         assert!(commands.contains(&name), "{name} in {commands:?}");
     }
     assert!(help.contains("Exit codes"), "{help}");

@@ -7,8 +7,9 @@ use tributary_azure_mappings::shipped;
 use tributary_json::{Doc, Limits};
 use tributary_lake::{Row, Stamp, encode, group, write_parquet};
 use tributary_mapping::{Mapper, MappingSet, Options, Origin, Outcome, Scratch};
-use tributary_ocsf::Version;
 use tributary_ocsf::columns::Columns;
+use tributary_ocsf::validate::{Rules, Validator};
+use tributary_ocsf::{Version, write_object};
 
 /// Records of a batch, as the processor cuts them.
 pub(crate) const BATCH: usize = 2_000;
@@ -25,6 +26,8 @@ pub(crate) struct Chain {
     set: MappingSet,
     columns: Columns,
     batches: Vec<RecordBatch>,
+    /// The alerts' events as OCSF JSON.
+    events: Vec<String>,
     /// The bytes of the batch's columns, as they lie in memory.
     plain: Vec<u8>,
 }
@@ -33,8 +36,9 @@ impl Chain {
     pub(crate) fn new(alerts: Vec<String>) -> Self {
         let set = shipped(Version::V1_3_0).unwrap();
         let columns = Columns::embedded(set.schema(), "detection_finding").unwrap().unwrap();
-        let mut chain = Self { alerts, set, columns, batches: Vec::new(), plain: Vec::new() };
+        let mut chain = Self { alerts, set, columns, batches: Vec::new(), events: Vec::new(), plain: Vec::new() };
         chain.batches = chain.arrow();
+        chain.events = chain.json();
         let mut plain = Vec::new();
         for column in chain.batches.iter().flat_map(RecordBatch::columns) {
             collect(column, &mut plain);
@@ -83,6 +87,7 @@ impl Chain {
             ),
             ("JSON -> zstd Parquet objects", Box::new(|| self.arrow().iter().map(parquet).sum())),
             ("  of that: Arrow -> zstd Parquet objects", Box::new(|| self.batches.iter().map(parquet).sum())),
+            ("OCSF JSON -> judgement (tributary validate)", Box::new(|| self.validate())),
             ("zstd 3 alone on the columns' bytes", Box::new(|| zstd(&self.plain, 3))),
             ("zstd 1 alone on the columns' bytes", Box::new(|| zstd(&self.plain, 1))),
             ("zstd 3 alone on the JSON", Box::new(|| self.zstd_json())),
@@ -116,6 +121,19 @@ impl Chain {
         outcomes
     }
 
+    fn json(&self) -> Vec<String> {
+        let arena = Bump::new();
+        let json = |outcome: &Outcome<'_>| match outcome {
+            Outcome::Mapped(mapped) => {
+                let mut text = String::new();
+                write_object(self.set.schema(), &mapped.event, &mut text);
+                text
+            }
+            Outcome::Refused(refused) => panic!("{}", refused.detail),
+        };
+        self.mapped(&arena).iter().map(json).collect()
+    }
+
     fn map(&self) -> usize {
         let arena = Bump::new();
         let outcomes = self.mapped(&arena);
@@ -142,6 +160,22 @@ impl Chain {
             .collect();
         let groups = group(&rows);
         groups.iter().map(|group| encode(self.set.schema(), &self.columns, &group.events).unwrap().batch).collect()
+    }
+
+    /// The cost of judging what is already OCSF, its parsing included.
+    fn validate(&self) -> usize {
+        let rules = Rules { security_lake: true, strict_warnings: true, ..Rules::default() };
+        let validator = Validator::new(self.set.schema(), rules);
+        let mut arena = Bump::new();
+        let mut findings = 0;
+        for event in &self.events {
+            arena.reset();
+            let mut doc = Doc::new();
+            let id = doc.parse(event, &arena, Limits::default()).unwrap();
+            findings += validator.check(doc.value(id)).findings.len();
+        }
+        assert_eq!(findings, 0, "every mapped event must be valid");
+        findings
     }
 
     fn zstd_json(&self) -> usize {
