@@ -2,7 +2,8 @@
 //!
 //! The hub runs in a process of its own; this one polls and transforms, with ledger and queue in SQLite and the lake in a
 //! folder, and says how many records a second, how much CPU time of both processes, and its own peak of resident memory.
-//! Then the same for a run against a hub of 32 empty partitions. `TRIBUTARY_BENCH_EVENTS` changes the number of events.
+//! Then the same for a run against a hub of 32 empty partitions. `TRIBUTARY_BENCH_EVENTS` changes the number of events, `TRIBUTARY_BENCH_PARALLEL` and
+//! `TRIBUTARY_BENCH_BUDGET_MB` the messages worked on at once and the receiver's budget.
 //! With `TRIBUTARY_JUDGE` the input is what that folder's `gen_inputs.py` writes, else the benches' own generator.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
@@ -29,6 +30,8 @@ use tributary_telemetry::Metrics;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HUB: &str = "defender";
+/// As in the command: see `cli/src/runtime.rs`.
+const BLOCKING: usize = 3;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -81,6 +84,10 @@ fn peak() -> f64 {
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or_default() / 1_024.0
 }
 
+fn env(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
+}
+
 fn serve(partitions: u32, count: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let emulator = Emulator::builder().hub(HubConfig::new(HUB, partitions)).listen("127.0.0.1:0").start();
@@ -107,7 +114,12 @@ fn alerts() -> Vec<String> {
 }
 
 fn read(connection: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(BLOCKING)
+        .enable_all()
+        .build()
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let started = Instant::now();
     let (poll, transform) = jobs(connection, folder.path());
@@ -143,7 +155,8 @@ fn read(connection: &str) {
 
 fn jobs(connection: &str, folder: &Path) -> (Poll, Transform) {
     let state = folder.join("state.db");
-    let source = EventHubSource::builder().connection_string(connection).unwrap().build_source().unwrap();
+    let source = EventHubSource::builder().connection_string(connection).unwrap();
+    let source = source.budget_bytes(env("TRIBUTARY_BENCH_BUDGET_MB", 64) << 20).build_source().unwrap();
     let queue = Arc::new(SqliteQueue::open(&state, "events", RedrivePolicy::default()).unwrap());
     let store = |name: &str| Arc::new(LocalStore::open(&folder.join(name), Durability::Cached).unwrap());
     let staging = Staging::new(store("staging"));
@@ -168,7 +181,7 @@ fn jobs(connection: &str, folder: &Path) -> (Poll, Transform) {
         metrics,
         clock,
         stop,
-        config: TransformConfig::new("azure"),
+        config: TransformConfig { parallel: env("TRIBUTARY_BENCH_PARALLEL", 2), ..TransformConfig::new("azure") },
     };
     (poll, transform)
 }
