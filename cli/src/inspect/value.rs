@@ -1,7 +1,10 @@
 //! A row of Arrow columns as JSON, without its nulls.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
+use arrow_array::types::{
+    Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType,
+};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Fields, TimeUnit};
 use serde_json::{Map, Value};
@@ -26,14 +29,15 @@ pub(crate) fn unreadable(fields: &Fields) -> Option<(String, String)> {
 
 fn unreadable_type(ty: &DataType) -> Option<(String, String)> {
     match ty {
-        DataType::Utf8
+        DataType::Null
+        | DataType::Utf8
         | DataType::LargeUtf8
         | DataType::Boolean
         | DataType::Int32
         | DataType::Int64
         | DataType::Float32
         | DataType::Float64
-        | DataType::Timestamp(TimeUnit::Millisecond, _) => None,
+        | DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _) => None,
         DataType::Struct(fields) => unreadable(fields).map(|(name, ty)| (format!(".{name}"), ty)),
         DataType::List(element) => unreadable_type(element.data_type()).map(|(name, ty)| (format!("[]{name}"), ty)),
         DataType::Map(entries, _) => match entries.data_type() {
@@ -50,12 +54,20 @@ fn insert(object: &mut Map<String, Value>, name: &str, value: Value) {
     }
 }
 
+fn time(ms: i64) -> Value {
+    let mut text = String::new();
+    write_rfc3339(ms, &mut text);
+    text.into()
+}
+
 /// The value at `row`; what the product's own objects never hold is named by its type.
 fn value(array: &dyn Array, row: usize) -> Value {
     if row >= array.len() || array.is_null(row) {
         return Value::Null;
     }
     match array.data_type() {
+        // A column of nothing but nulls, as some writers have it.
+        DataType::Null => Value::Null,
         DataType::Utf8 => array.as_string::<i32>().value(row).into(),
         DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
         DataType::Boolean => array.as_boolean().value(row).into(),
@@ -63,10 +75,15 @@ fn value(array: &dyn Array, row: usize) -> Value {
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
         DataType::Float32 => f64::from(array.as_primitive::<Float32Type>().value(row)).into(),
         DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
+        // OCSF's times are in milliseconds; other writers keep finer ones.
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            let mut text = String::new();
-            write_rfc3339(array.as_primitive::<TimestampMillisecondType>().value(row), &mut text);
-            text.into()
+            time(array.as_primitive::<TimestampMillisecondType>().value(row))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            time(array.as_primitive::<TimestampMicrosecondType>().value(row).div_euclid(1_000))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            time(array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1_000_000))
         }
         DataType::Struct(fields) => {
             let columns = array.as_struct();
