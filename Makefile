@@ -8,7 +8,14 @@ VENV := $(CURDIR)/.venv
 export TRIBUTARY_PYTHON ?= $(VENV)/bin/python
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
-.PHONY: demo test lint bench fuzz tables peers
+.PHONY: demo test lint bench fuzz tables peers clone
+
+## Test binaries hold the path of the clone that built them, and the target directory is shared: another clone builds its own
+## crates anew (never the dependencies).
+clone:
+	@mkdir -p "$(CARGO_TARGET_DIR)"
+	@if [ "$$(cat "$(CARGO_TARGET_DIR)/clone" 2>/dev/null)" != "$(CURDIR)" ]; then \
+	  find crates modules cli tests -name '*.rs' -exec touch {} +; echo "$(CURDIR)" > "$(CARGO_TARGET_DIR)/clone"; fi
 
 ## The main job, end to end, on embedded back ends, no cloud account.
 demo:
@@ -19,7 +26,7 @@ demo:
 	@echo "The command: $(CARGO_TARGET_DIR)/release/tributary --help"
 
 ## Every test, foreign peers included.
-test: peers
+test: clone peers
 	@echo "== tests (cargo nextest, else cargo test)"
 	if [ -n "$(NEXTEST)" ]; then \
 	  TRIBUTARY_REQUIRE_PEERS=1 cargo nextest run --workspace && cargo test --workspace --doc; \

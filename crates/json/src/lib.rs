@@ -12,4 +12,4 @@ mod write;
 
 pub use doc::{Doc, Elements, Kind, Members, NodeId, Value};
 pub use parse::{JsonError, JsonErrorKind, Limits};
-pub use write::{write_json, write_json_string};
+pub use write::{write_json, write_json_string, write_json_unique};

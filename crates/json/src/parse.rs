@@ -238,6 +238,17 @@ mod tests {
     }
 
     #[test]
+    fn of_equal_names_the_last_is_written_where_only_one_may_be() {
+        let arena = Bump::new();
+        let mut doc = Doc::new();
+        let text = r#"{"a":1,"b":{"x":1,"x":2},"a":[{"y":1,"y":null}],"A":3}"#;
+        let root = doc.parse(text, &arena, Limits::default()).unwrap();
+        let mut out = String::new();
+        crate::write_json_unique(doc.value(root), &mut out);
+        assert_eq!(out, r#"{"b":{"x":2},"a":[{"y":null}],"A":3}"#);
+    }
+
+    #[test]
     fn unescapes_into_the_arena() {
         assert_eq!(round_trip(r#"["\u0041\n\"\\","\ud83d\ude00",""]"#).unwrap(), "[\"A\\n\\\"\\\\\",\"😀\",\"\"]");
     }

@@ -1,7 +1,7 @@
 //! Running a plan on a record. Total: whatever the record holds, the result is an event or the path that is missing.
 
 use bumpalo::Bump;
-use tributary_json::{Doc, Kind, NodeId, write_json, write_json_string};
+use tributary_json::{Doc, Kind, NodeId, write_json_string, write_json_unique};
 use tributary_ocsf::{AttrIx, Object, Schema, Value};
 
 use crate::function::{Context, Val};
@@ -508,7 +508,7 @@ impl<'b> Eval<'_, 'b> {
                 if node.is_null() {
                     return false;
                 }
-                write_json(node, out);
+                write_json_unique(node, out);
             }
             Val::Str(text) => write_json_string(text, out),
             Val::Int(number) => {

@@ -208,6 +208,28 @@ fn of_equal_names_the_last_counts() {
     assert_eq!(event(&once), event(&doubled));
 }
 
+/// Found by the fuzz target `mapper`: a part of the source that an attribute takes as JSON kept both of two equal names.
+#[test]
+fn json_attributes_hold_every_name_once() {
+    let set = set();
+    let body = r#"{"time":"2026-01-01T00:00:00Z","category":"AuditLogs","operationName":"Add member to group",
+        "properties":{"category":"GroupManagement","activityDateTime":"2026-01-01T00:00:00Z",
+        "activityDisplayName":"Add member to group","result":"success","initiatedBy":{"user":{"id":"u-1"}},
+        "targetResources":[{"id":"u-2","type":"User","type":"Device","displayName":"Till"}]}}"#;
+    let arena = Bump::new();
+    let (mut scratch, mut outcomes) = (Scratch::default(), Vec::new());
+    let origin = Origin { uid: "0123456789ab-0-42", enqueued_time: Some(1_767_225_600_000) };
+    Mapper::new(&set, Options::default()).map_body(body, origin, &arena, &mut scratch, &mut outcomes);
+    let [Outcome::Mapped(mapped)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+    let mut event = String::new();
+    write_object(set.schema(), &mapped.event, &mut event);
+    let mut doc = tributary_json::Doc::new();
+    let root = doc.parse(&event, &arena, tributary_json::Limits::default()).unwrap();
+    let validator = tributary_ocsf::validate::Validator::new(set.schema(), tributary_ocsf::validate::Rules::default());
+    let report = validator.check(doc.value(root));
+    assert!(report.valid, "{:?}\n{event}", report.findings);
+}
+
 /// Names the body for [`one_body_in_a_child`].
 const BODY: &str = "TRIBUTARY_TEST_HOSTILE_BODY";
 
