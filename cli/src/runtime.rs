@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::failure::Failure;
 
 /// Threads for what blocks: mapping, packing, SQLite. Each keeps memory of the largest batch it worked on; with the
-/// library's default, work wanders over many threads and a run holds 487 MB instead of 294 (`benches/hub`).
+/// library's default, work wanders over many threads and their heaps add up (`docs/PERFORMANCE.md`).
 const BLOCKING: usize = 3;
 
 /// Runs a command to its end on a runtime of its own.

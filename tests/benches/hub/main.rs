@@ -181,7 +181,7 @@ fn jobs(connection: &str, folder: &Path) -> (Poll, Transform) {
         metrics,
         clock,
         stop,
-        config: TransformConfig { parallel: env("TRIBUTARY_BENCH_PARALLEL", 2), ..TransformConfig::new("azure") },
+        config: TransformConfig { parallel: env("TRIBUTARY_BENCH_PARALLEL", 1), ..TransformConfig::new("azure") },
     };
     (poll, transform)
 }

@@ -65,14 +65,15 @@ pub struct TransformConfig {
     pub module: String,
     /// How long a received message stays with this worker; extended while it works.
     pub visibility: Duration,
-    /// Messages worked on at once. Each takes a core, and about ten times the batch's size in memory.
+    /// Messages worked on at once. Each takes a core and some tens of MB, about ten times its batch's size.
     pub parallel: usize,
 }
 
 impl TransformConfig {
-    /// The defaults: two minutes, two messages.
+    /// The defaults: two minutes, one message: it keeps a run from hub to lake well under 300 MB at 16,000 records/s and
+    /// more (`docs/PERFORMANCE.md`).
     pub fn new(module: impl Into<String>) -> Self {
-        Self { module: module.into(), visibility: Duration::from_secs(120), parallel: 2 }
+        Self { module: module.into(), visibility: Duration::from_secs(120), parallel: 1 }
     }
 }
 
