@@ -54,7 +54,8 @@ fn lake(folder: &Path) -> PathBuf {
     let mut cases = 0;
     for kind in std::fs::read_dir(mappings).unwrap() {
         let kind = kind.unwrap().path();
-        if !kind.to_string_lossy().ends_with(".cases") {
+        // A module's own cases are for what is not mapped.
+        if !kind.to_string_lossy().ends_with(".cases") || kind.ends_with("module.cases") {
             continue;
         }
         for case in std::fs::read_dir(kind).unwrap() {

@@ -30,6 +30,11 @@ pub fn check_body(set: &MappingSet, validator: &Validator<'_>, body: &str, optio
                 let whole = matches!(refused.reason, Reason::NotJson | Reason::Fragment | Reason::TooDeep | Reason::TooLarge);
                 assert!(json || whole, "{:?}: {}", refused.reason, refused.raw);
             }
+            Outcome::Routed(routed) => {
+                assert_eq!(routed.index, index);
+                assert!(serde_json::from_str::<serde::de::IgnoredAny>(routed.message).is_ok());
+            }
+            Outcome::Skipped(skipped) => assert_eq!(skipped.index, index),
             Outcome::Mapped(mapped) => {
                 let mut event = String::new();
                 write_object(set.schema(), &mapped.event, &mut event);

@@ -114,6 +114,7 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
         source: Arc::clone(&source) as _,
         ledger: state.ledger()?,
         queue: state.queue("events")?,
+        flow_logs: Some(state.queue("flow-logs")?),
         // Another demo makes it all again: no need to wait for the disk.
         staging: folder(&args.out.join("staging"))?,
         lake: folder(&args.out.join("lake"))?,
@@ -194,6 +195,7 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: u64, second
             "{}",
             json!({"events": poll.events(), "records": issued, "mapped": transform.mapped, "kinds": map(&kinds),
                 "classes": map(&classes), "quarantined": transform.quarantined, "reasons": map(&reasons),
+                "general": map(&counts(Metric::RecordsGeneral)), "routed": transform.routed, "skipped": transform.skipped,
                 "objects": objects, "bytes": bytes, "seconds": seconds, "lag": poll.lag(), "lost": poll.lost(),
                 "out": args.out})
         );
@@ -211,6 +213,10 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: u64, second
     classes.iter().for_each(|(class, count)| line(&format!("  {class}"), count.to_string()));
     line("records quarantined", transform.quarantined.to_string());
     reasons.iter().for_each(|(reason, count)| line(&format!("  {reason}"), count.to_string()));
+    if transform.routed + transform.skipped > 0 {
+        line("flow log notifications", transform.routed.to_string());
+        line("handshakes skipped", transform.skipped.to_string());
+    }
     line("objects written", format!("{objects} ({bytes} bytes)"));
     line("seconds", format!("{seconds:.2}"));
     line("partition lag", poll.lag().to_string());
@@ -235,7 +241,7 @@ fn check(passed: &Passed, issued: u64) -> Result<ExitCode, Failure> {
     if let Some((partition, detail, _)) = poll.failures().next() {
         return Err(Failure::Backend(format!("partition {partition}: {detail}")));
     }
-    let delivered = transform.mapped + transform.quarantined;
+    let delivered = transform.mapped + transform.quarantined + transform.routed + transform.skipped;
     if delivered != issued || transform.failed > 0 || poll.lag() > 0 {
         return Err(Failure::Check(format!(
             "issued {issued} records, delivered {delivered}, {} deliveries failed, lag {}: {}",

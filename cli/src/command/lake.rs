@@ -13,7 +13,7 @@ use tributary_lake::{
     Durability, LakeWriter, Layout, LocalStore, OutcomeBuilder, Publisher, QuarantineEntry, Row, quarantine_object,
     received_at,
 };
-use tributary_mapping::{Mapper, Options, Origin, Outcome, Scratch};
+use tributary_mapping::{Mapper, Options, Origin, Outcome, Refused, Scratch};
 use tributary_ocsf::Version;
 
 use crate::failure::{Failure, SOME_QUARANTINED};
@@ -55,6 +55,7 @@ pub(crate) struct Args {
 struct Summary {
     mapped: u64,
     quarantined: BTreeMap<&'static str, u64>,
+    skipped: u64,
     objects: u64,
     existing: u64,
     bytes: u64,
@@ -114,7 +115,8 @@ fn report(args: &Args, summary: &Summary) {
     if args.json {
         println!(
             "{}",
-            json!({"mapped": summary.mapped, "quarantined": summary.quarantined, "objects": summary.objects,
+            json!({"mapped": summary.mapped, "quarantined": summary.quarantined,
+                "skipped": summary.skipped, "objects": summary.objects,
                 "existing": summary.existing, "bytes": summary.bytes, "overflowed": summary.overflowed,
                 "cut": summary.cut,
                 "outsideWindow": summary.outside_window})
@@ -123,9 +125,10 @@ fn report(args: &Args, summary: &Summary) {
     }
     let quarantined: u64 = summary.quarantined.values().sum();
     let Summary { mapped, objects, existing, bytes, .. } = summary;
+    let left_out = if summary.skipped == 0 { String::new() } else { format!(", skipped {}", summary.skipped) };
     let there = if *existing == 0 { String::new() } else { format!(", {existing} were there already") };
     println!(
-        "mapped {mapped}, quarantined {quarantined}, objects {objects} ({bytes} bytes){there} in {}",
+        "mapped {mapped}, quarantined {quarantined}{left_out}, objects {objects} ({bytes} bytes){there} in {}",
         args.out.display()
     );
     for (reason, count) in &summary.quarantined {
@@ -153,7 +156,7 @@ fn convert(
     let (mut scratch, mut outcomes) = (Scratch::default(), Vec::new());
     let text = String::from_utf8_lossy(&input.bytes);
     mapper.map_body(&text, origin, &arena, &mut scratch, &mut outcomes);
-    let (mut rows, mut refused) = (Vec::new(), Vec::new());
+    let (mut rows, mut refused, mut skipped) = (Vec::new(), Vec::new(), 0);
     for outcome in &outcomes {
         match outcome {
             Outcome::Mapped(mapped) => rows.push(Row {
@@ -163,20 +166,25 @@ fn convert(
                 account: mapped.account,
                 enqueued,
             }),
-            Outcome::Refused(refusal) => {
-                *summary.quarantined.entry(refusal.reason.as_str()).or_default() += 1;
-                refused.push(QuarantineEntry {
-                    reason: refusal.reason.as_str().into(),
-                    detail: refusal.detail.as_str().into(),
-                    kind: refusal.kind.map(Into::into),
-                    position: json!({"source": input.name, "record": refusal.index}),
-                    mappings: mapper.set().digest().into(),
-                    received_at: received_at(enqueued).into(),
-                    raw: refusal.raw.into(),
-                });
-            }
+            Outcome::Refused(refusal) => refused.push(refusal.clone()),
+            Outcome::Routed(routed) => refused.push(routed.refused()),
+            Outcome::Skipped(_) => skipped += 1,
         }
     }
+    let entry = |refusal: &Refused<'_>| QuarantineEntry {
+        reason: refusal.reason.as_str().into(),
+        detail: refusal.detail.clone().into(),
+        kind: refusal.kind.map(|kind| kind.to_owned().into()),
+        position: json!({"source": input.name, "record": refusal.index}),
+        mappings: mapper.set().digest().into(),
+        received_at: received_at(enqueued).into(),
+        raw: refusal.raw.to_owned().into(),
+    };
+    for refusal in &refused {
+        *summary.quarantined.entry(refusal.reason.as_str()).or_default() += 1;
+    }
+    summary.skipped += skipped;
+    let refused: Vec<QuarantineEntry<'_>> = refused.iter().map(entry).collect();
     let failed = |error: &dyn std::fmt::Display| Failure::Backend(format!("{}: {error}", input.name));
     let made = writer.objects(&batch, &rows).map_err(|error| failed(&error))?;
     let quarantine = quarantine_object(MODULE, enqueued, &batch, &refused).map_err(|error| failed(&error))?;
@@ -184,5 +192,9 @@ fn convert(
     summary.overflowed += made.overflowed;
     summary.cut += made.cut;
     summary.outside_window += made.outside_window;
-    Ok(OutcomeBuilder::new(batch, mapper.set().digest(), 1).lake(&made).quarantine(quarantine.as_ref()).build())
+    Ok(OutcomeBuilder::new(batch, mapper.set().digest(), 1)
+        .lake(&made)
+        .quarantine(quarantine.as_ref())
+        .aside(0, skipped)
+        .build())
 }

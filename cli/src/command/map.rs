@@ -41,6 +41,9 @@ pub(crate) struct Args {
 struct Counts {
     mapped: BTreeMap<String, u64>,
     refused: BTreeMap<Reason, u64>,
+    general: BTreeMap<String, u64>,
+    routed: BTreeMap<String, u64>,
+    skipped: BTreeMap<String, u64>,
     redactions: u64,
 }
 
@@ -93,6 +96,9 @@ fn map(
         match outcome {
             Outcome::Mapped(mapped) => {
                 *counts.mapped.entry(mapped.kind.to_owned()).or_default() += 1;
+                if let Some(category) = mapped.general {
+                    *counts.general.entry(category.to_owned()).or_default() += 1;
+                }
                 line.clear();
                 write_object(schema, &mapped.event, &mut line);
                 line.push('\n');
@@ -107,20 +113,36 @@ fn map(
                     writeln!(file, "{entry}")?;
                 }
             }
+            Outcome::Routed(routed) => *counts.routed.entry(routed.rule.to_owned()).or_default() += 1,
+            Outcome::Skipped(skipped) => *counts.skipped.entry(skipped.rule.to_owned()).or_default() += 1,
         }
     }
     Ok(())
 }
 
 fn report(counts: &Counts, as_json: bool) {
-    let refused: BTreeMap<&str, u64> = counts.refused.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
+    let refused: BTreeMap<String, u64> =
+        counts.refused.iter().map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect();
     if as_json {
-        eprintln!("{}", json!({"mapped": counts.mapped, "quarantined": refused, "redactions": counts.redactions}));
+        eprintln!(
+            "{}",
+            json!({"mapped": counts.mapped, "general": counts.general, "quarantined": refused,
+                "routed": counts.routed, "skipped": counts.skipped, "redactions": counts.redactions})
+        );
         return;
     }
-    let total: u64 = counts.mapped.values().sum();
-    let quarantined: u64 = refused.values().sum();
-    let reasons: Vec<String> = refused.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
-    let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-    eprintln!("mapped {total}, quarantined {quarantined}{why}");
+    let part = |what: &str, by: &BTreeMap<String, u64>| {
+        let parts: Vec<String> = by.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let why = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+        format!("{what} {}{why}", by.values().sum::<u64>())
+    };
+    let mut parts = vec![format!("mapped {}", counts.mapped.values().sum::<u64>()), part("quarantined", &refused)];
+    for (what, by) in
+        [("by the general map", &counts.general), ("routed", &counts.routed), ("skipped", &counts.skipped)]
+    {
+        if !by.is_empty() {
+            parts.push(part(what, by));
+        }
+    }
+    eprintln!("{}", parts.join(", "));
 }

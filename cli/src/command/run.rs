@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// Batches on their way
     #[arg(long, env = "TRIBUTARY_QUEUE", default_value = "sqlite:tributary.db", value_name = "URL")]
     queue: Backend,
+    /// Notifications of flow log blobs; they go to quarantine without it
+    #[arg(long, env = "TRIBUTARY_FLOW_LOG_QUEUE", value_name = "URL")]
+    flow_log_queue: Option<Backend>,
     /// Staged outcomes
     #[arg(long, env = "TRIBUTARY_STAGING", default_value = "file:staging", value_name = "URL")]
     staging: Backend,
@@ -197,6 +200,7 @@ fn parts(args: &Args, source: Arc<EventHubSource>, stop: Stop) -> Result<Parts, 
         source,
         ledger: args.ledger.ledger()?,
         queue: args.queue.queue("events")?,
+        flow_logs: args.flow_log_queue.as_ref().map(|backend| backend.queue("flow-logs")).transpose()?,
         staging: args.staging.store()?,
         lake: args.lake.store()?,
         quarantine: args.quarantine.store()?,
@@ -216,16 +220,19 @@ fn report(args: &Args, jobs: &Jobs, passed: &Passed) {
         println!(
             "{}",
             json!({"events": poll.events(), "batches": poll.batches(), "lost": poll.lost(), "lag": poll.lag(),
-                "mapped": transform.mapped, "quarantined": transform.quarantined, "failed": transform.failed,
+                "mapped": transform.mapped, "quarantined": transform.quarantined,
+                "routed": transform.routed, "skipped": transform.skipped, "failed": transform.failed,
                 "objects": total(Metric::ObjectsWritten), "bytes": total(Metric::BytesWritten)})
         );
         return;
     }
     println!(
-        "events {}, mapped {}, quarantined {}, objects {} ({} bytes), lag {}, lost {}",
+        "events {}, mapped {}, quarantined {}, routed {}, skipped {}, objects {} ({} bytes), lag {}, lost {}",
         poll.events(),
         transform.mapped,
         transform.quarantined,
+        transform.routed,
+        transform.skipped,
         total(Metric::ObjectsWritten),
         total(Metric::BytesWritten),
         poll.lag(),

@@ -37,6 +37,9 @@ pub enum JsonErrorKind {
     /// Not JSON by RFC 8259.
     #[error("not json")]
     Syntax,
+    /// More text after a whole value; it begins where the error is.
+    #[error("more text after the value")]
+    TrailingText,
     /// The text ends inside a value.
     #[error("unexpected end of the text")]
     UnexpectedEnd,
@@ -208,6 +211,7 @@ fn wrong(error: &JiterError) -> JsonError {
             | JsonErrorType::EofWhileParsingString
             | JsonErrorType::EofWhileParsingValue,
         ) => JsonErrorKind::UnexpectedEnd,
+        JiterErrorType::JsonError(JsonErrorType::TrailingCharacters) => JsonErrorKind::TrailingText,
         JiterErrorType::JsonError(JsonErrorType::NumberOutOfRange) => JsonErrorKind::TooLarge,
         _ => JsonErrorKind::Syntax,
     };
@@ -262,6 +266,15 @@ mod tests {
         }
         for text in ["", "[", "{\"a\":", "\"a", "[1", "{\"a\":1"] {
             assert_eq!(round_trip(text), Err(JsonErrorKind::UnexpectedEnd), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_after_a_value_is_pointed_at() {
+        let arena = Bump::new();
+        for (text, at) in [("{} x", 3), ("[1]\n{}", 4), ("{\"a\":1}}", 7)] {
+            let error = Doc::new().parse(text, &arena, Limits::default()).unwrap_err();
+            assert_eq!(error, JsonError { kind: JsonErrorKind::TrailingText, at }, "{text}");
         }
     }
 

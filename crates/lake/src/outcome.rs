@@ -68,12 +68,16 @@ pub struct GroupEntry {
 pub struct Counts {
     /// Events of the batch.
     pub events: u64,
-    /// Records in them: always `mapped + quarantined`.
+    /// Records in them: always `mapped + quarantined + routed + skipped`.
     pub records: u64,
     /// Records that are rows in the lake.
     pub mapped: u64,
     /// Records that are in quarantine.
     pub quarantined: u64,
+    /// Records that were handed on as notifications.
+    pub routed: u64,
+    /// Records that are handshakes of the transport and were left out.
+    pub skipped: u64,
     /// Values (not records) that went to `unmapped` for want of a column.
     pub overflowed: u64,
     /// Values (not records) that were cut short or left out for want of room in a page.
@@ -222,10 +226,10 @@ impl Outcome {
             let counted = groups.iter().filter(|group| group.destination == destination).map(|group| group.rows);
             counted.fold(0_u64, u64::saturating_add)
         };
-        let Counts { records, mapped, quarantined, .. } = self.manifest.counts;
+        let Counts { records, mapped, quarantined, routed, skipped, .. } = self.manifest.counts;
         let adds_up = mapped == rows(Destination::Lake)
             && quarantined == rows(Destination::Quarantine)
-            && records == mapped.saturating_add(quarantined);
+            && records == [mapped, quarantined, routed, skipped].into_iter().fold(0, u64::saturating_add);
         if adds_up { Ok(()) } else { Err(OutcomeError::Counts) }
     }
 }
@@ -304,10 +308,18 @@ impl OutcomeBuilder {
         self
     }
 
+    /// Counts records that are neither in the lake nor in quarantine.
+    #[must_use]
+    pub fn aside(mut self, routed: u64, skipped: u64) -> Self {
+        self.manifest.counts.routed += routed;
+        self.manifest.counts.skipped += skipped;
+        self
+    }
+
     /// The outcome.
     pub fn build(mut self) -> Outcome {
         let counts = &mut self.manifest.counts;
-        counts.records = counts.mapped + counts.quarantined;
+        counts.records = counts.mapped + counts.quarantined + counts.routed + counts.skipped;
         Outcome { manifest: self.manifest, bytes: Bytes::from(self.bytes) }
     }
 
@@ -377,8 +389,8 @@ mod tests {
         assert_eq!(line["schema"], "tributary.outcome/1");
         assert_eq!(line["batch"], id().as_str());
         assert_eq!(line["mappings"], "digest");
-        let counts = serde_json::json!({"events": 5, "records": 9, "mapped": 7, "quarantined": 2, "overflowed": 0, "cut": 0,
-            "outsideWindow": 2, "overGroupLimit": 0});
+        let counts = serde_json::json!({"events": 5, "records": 9, "mapped": 7, "quarantined": 2, "routed": 0,
+            "skipped": 0, "overflowed": 0, "cut": 0, "outsideWindow": 2, "overGroupLimit": 0});
         assert_eq!(line["counts"], counts);
         let groups: Vec<_> = line["groups"]
             .as_array()

@@ -4,7 +4,8 @@ use bumpalo::Bump;
 use serde_json::{Map, Value as Json, json};
 use tributary_ocsf::write_object;
 
-use crate::mapper::{Mapper, Options, Origin, Outcome, Scratch};
+use crate::mapper::{Mapper, Scratch};
+use crate::outcome::{Options, Origin, Outcome};
 use crate::set::{MappingSet, Sources};
 
 /// The origin of every case: no part of an expected file depends on when it is run.
@@ -63,6 +64,7 @@ pub fn run_case(sets: &[&MappingSet], case: &Case) -> CaseReport {
         let (mut scratch, mut outcomes) = (Scratch::default(), Vec::new());
         Mapper::new(set, Options::default()).map_body(&case.body, ORIGIN, &arena, &mut scratch, &mut outcomes);
         let (mut events, mut refused) = (Vec::new(), Vec::new());
+        let (mut routed, mut skipped) = (Vec::new(), Vec::new());
         for outcome in outcomes {
             match outcome {
                 Outcome::Mapped(mapped) => {
@@ -73,11 +75,18 @@ pub fn run_case(sets: &[&MappingSet], case: &Case) -> CaseReport {
                 Outcome::Refused(refusal) => {
                     refused.push(json!({"reason": refusal.reason.as_str(), "detail": refusal.detail}));
                 }
+                Outcome::Routed(route) => {
+                    let message = serde_json::from_str(route.message).unwrap_or(Json::Null);
+                    routed.push(json!({"rule": route.rule, "message": message}));
+                }
+                Outcome::Skipped(skip) => skipped.push(json!({"rule": skip.rule})),
             }
         }
         actual.insert(set.schema().version.to_string(), Json::Array(events));
-        if !refused.is_empty() {
-            actual.insert("quarantined".to_owned(), Json::Array(refused));
+        for (name, list) in [("quarantined", refused), ("routed", routed), ("skipped", skipped)] {
+            if !list.is_empty() {
+                actual.insert(name.to_owned(), Json::Array(list));
+            }
         }
     }
     let actual = Json::Object(actual);

@@ -20,36 +20,41 @@ pub(crate) struct Alternative {
 pub(crate) enum Test {
     Present,
     Absent,
-    /// One of these words or prefixes, in lower case.
+    /// One of these words, or with one of these beginnings, or with one of these parts, in lower case.
     Words {
         exact: Vec<String>,
         prefixes: Vec<String>,
+        parts: Vec<String>,
     },
 }
 
 impl Test {
-    /// Words; one with a trailing `*` is a prefix.
+    /// Words; one with a trailing `*` is a prefix, one between two is a part.
     pub(crate) fn words(words: impl Iterator<Item = String>) -> Self {
-        let (mut exact, mut prefixes) = (Vec::new(), Vec::new());
+        let (mut exact, mut prefixes, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         for word in words {
             let word = word.to_lowercase();
             match word.strip_suffix('*') {
-                Some(prefix) => prefixes.push(prefix.to_owned()),
+                Some(rest) => match rest.strip_prefix('*') {
+                    Some(part) => parts.push(part.to_owned()),
+                    None => prefixes.push(rest.to_owned()),
+                },
                 None => exact.push(word),
             }
         }
-        Self::Words { exact, prefixes }
+        Self::Words { exact, prefixes, parts }
     }
 
     fn holds(&self, text: &Found<'_>) -> bool {
         match (self, text) {
             (Self::Present, found) => !matches!(found, Found::Nothing),
             (Self::Absent, found) => matches!(found, Found::Nothing),
-            (Self::Words { exact, prefixes }, Found::Text(text)) => {
+            (Self::Words { exact, prefixes, parts }, Found::Text(text)) => {
                 exact.iter().any(|word| word.eq_ignore_ascii_case(text))
                     || prefixes
                         .iter()
                         .any(|prefix| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)))
+                    || parts.iter().any(|part| contains(text, part))
             }
             (Self::Words { .. }, _) => false,
         }
@@ -61,10 +66,21 @@ impl Test {
             (Self::Absent, Self::Present | Self::Words { .. }) | (Self::Present | Self::Words { .. }, Self::Absent) => {
                 true
             }
-            (Self::Words { exact: a, prefixes: pa }, Self::Words { exact: b, prefixes: pb }) => {
-                let overlap = a.iter().any(|word| b.contains(word) || pb.iter().any(|prefix| word.starts_with(prefix)))
-                    || b.iter().any(|word| pa.iter().any(|prefix| word.starts_with(prefix)))
-                    || pa.iter().any(|x| pb.iter().any(|y| x.starts_with(y) || y.starts_with(x)));
+            (Self::Words { exact: a, prefixes: pa, parts: ca }, Self::Words { exact: b, prefixes: pb, parts: cb }) => {
+                let takes = |word: &String, exact: &[String], prefixes: &[String], parts: &[String]| {
+                    exact.contains(word)
+                        || prefixes.iter().any(|prefix| word.starts_with(prefix))
+                        || parts.iter().any(|part| word.contains(part))
+                };
+                // A text may begin with one thing and contain any other.
+                let open = |parts: &[String], prefixes: &[String], other: &[String]| {
+                    !parts.is_empty() && !(prefixes.is_empty() && other.is_empty())
+                };
+                let overlap = a.iter().any(|word| takes(word, b, pb, cb))
+                    || b.iter().any(|word| takes(word, a, pa, ca))
+                    || pa.iter().any(|x| pb.iter().any(|y| x.starts_with(y) || y.starts_with(x)))
+                    || open(ca, pb, cb)
+                    || open(cb, pa, ca);
                 !overlap
             }
             _ => false,
@@ -72,13 +88,31 @@ impl Test {
     }
 }
 
+/// Whether `part`, in lower case, stands in `text` in any case. Only ASCII letters have a case here.
+fn contains(text: &str, part: &str) -> bool {
+    let (text, part) = (text.as_bytes(), part.as_bytes());
+    part.is_empty() || text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+}
+
 impl Alternative {
     /// Whether no record can pass both: some path is tested by both, and no value passes both tests.
     pub(crate) fn excludes(&self, other: &Self) -> bool {
         self.tests.iter().any(|(path, test)| {
-            other.tests.iter().any(|(other_path, other_test)| same_path(path, other_path) && test.excludes(other_test))
+            other.tests.iter().any(|(other_path, other_test)| {
+                (same_path(path, other_path) && test.excludes(other_test))
+                    || shuts_out(path, test, other_path, other_test)
+                    || shuts_out(other_path, other_test, path, test)
+            })
         })
     }
+}
+
+/// Whether a test on `path` leaves nothing below it for a test on `deeper`: a word has no members, nor has what is absent.
+fn shuts_out(path: &[Step], test: &Test, deeper: &[Step], below: &Test) -> bool {
+    let beginning = deeper.get(..path.len()).filter(|_| deeper.len() > path.len());
+    !matches!(test, Test::Present)
+        && !matches!(below, Test::Absent)
+        && beginning.is_some_and(|start| same_path(path, start))
 }
 
 fn same_path(a: &[Step], b: &[Step]) -> bool {
@@ -125,7 +159,9 @@ impl Classifier {
                 }
             }
             let indexed = tests.iter().find_map(|(slot, test)| match test {
-                Test::Words { exact, prefixes } if prefixes.is_empty() => Some((*slot, exact)),
+                Test::Words { exact, prefixes, parts } if prefixes.is_empty() && parts.is_empty() => {
+                    Some((*slot, exact))
+                }
                 _ => None,
             });
             match indexed {

@@ -4,7 +4,7 @@ use tributary_ocsf::{AttrIx, Object, Schema, Value};
 
 use crate::eval::{Eval, Frame, literal};
 use crate::function::Val;
-use crate::mapper::Origin;
+use crate::outcome::Origin;
 use crate::plan::{Header, Plan};
 
 /// Most text that one column may get from one record, in bytes, the length before each text included. `crates/lake` cuts

@@ -14,6 +14,10 @@ pub(crate) struct MapFile {
     pub(crate) kind_pos: Pos,
     pub(crate) title: String,
     pub(crate) matches: Vec<Alternative>,
+    /// Takes what no other kind claims, and names it by the first of these paths.
+    pub(crate) fallback: Option<Vec<Path>>,
+    /// Whether findings of this kind go to Security Hub.
+    pub(crate) security_hub: bool,
     pub(crate) parse: Vec<Path>,
     pub(crate) variants: Vec<VariantFile>,
 }
@@ -28,7 +32,8 @@ pub(crate) struct VariantFile {
     pub(crate) map: Vec<Entry>,
 }
 
-const FILE_KEYS: &[&str] = &["kind", "title", "class", "profiles", "match", "parse", "include", "map", "variants"];
+const FILE_KEYS: &[&str] =
+    &["kind", "title", "class", "profiles", "match", "fallback", "security_hub", "parse", "include", "map", "variants"];
 const VARIANT_KEYS: &[&str] = &["when", "class", "profiles", "map"];
 
 /// Keys that make a mapping an instruction instead of a part of the event.
@@ -85,14 +90,24 @@ pub(crate) fn read(yaml: &Yaml, fragments: &BTreeMap<String, Yaml>) -> Result<Ma
             return Err(Fault::new(yaml.pos, "the match is missing").help("add `match:` with at least one alternative"));
         }
     };
-    let parse = match find("parse") {
-        Some(parse) => {
-            words(&parse.value)?.iter().map(|(text, pos)| parse_path(text, *pos)).collect::<Result<_, _>>()?
-        }
-        None => Vec::new(),
+    let parse = find("parse").map(|parse| paths(&parse.value)).transpose()?.unwrap_or_default();
+    let fallback = find("fallback").map(|fallback| paths(&fallback.value)).transpose()?;
+    let security_hub = match find("security_hub") {
+        None => true,
+        Some(entry) => match entry.value.scalar() {
+            Some("true") => true,
+            Some("false") => false,
+            _ => return Err(Fault::new(entry.value.pos, "expected true or false")),
+        },
     };
     let title = find("title").map(|title| word(&title.value)).transpose()?.unwrap_or_default();
-    Ok(MapFile { kind: word(&kind.value)?, kind_pos: kind.value.pos, title, matches, parse, variants })
+    let (name, kind_pos) = (word(&kind.value)?, kind.value.pos);
+    Ok(MapFile { kind: name, kind_pos, title, matches, fallback, security_hub, parse, variants })
+}
+
+/// One path or a list of paths.
+pub(crate) fn paths(yaml: &Yaml) -> Result<Vec<Path>, Fault> {
+    words(yaml)?.iter().map(|(text, pos)| parse_path(text, *pos)).collect()
 }
 
 fn read_variant(yaml: &Yaml, base: &[Entry]) -> Result<VariantFile, Fault> {

@@ -5,9 +5,10 @@
 //! a typed OCSF event, or a refusal with a reason, for every record in it; nothing is lost between the two.
 //!
 //! ```text
-//! body ── unwrap ──▶ records ── redact ──▶ classify ──▶ evaluate ──▶ derive ──▶ Outcome::Mapped
-//!            │                                │             │
-//!            └────────────────────────────────┴─────────────┴────────────────▶ Outcome::Refused
+//! body ── repair, unwrap ──▶ records ── redact ──▶ classify ──▶ evaluate ──▶ derive ──▶ Outcome::Mapped
+//!            │                                        │  │           │
+//!            └────────────────────────────────────────┼──┴───────────┴────────────────▶ Outcome::Refused
+//!                                                     └─▶ Outcome::Routed, Outcome::Skipped
 //! ```
 //!
 //! **Invariants:** no I/O, no clock; evaluation is total (no panic, bounded depth and size); a source value can only
@@ -26,8 +27,11 @@ pub mod function;
 mod functions;
 mod lists;
 mod mapper;
+mod outcome;
 mod plan;
 mod redact;
+mod repair;
+mod rules;
 mod scalar;
 mod scope;
 mod set;
@@ -40,7 +44,8 @@ mod yaml;
 pub use cases::{Case, CaseReport, run_case};
 pub use describe::{describe_kinds, explain};
 pub use diagnostic::Diagnostic;
-pub use mapper::{Mapped, Mapper, Options, Origin, Outcome, Reason, Refused, Scratch};
+pub use mapper::{Mapper, Scratch};
+pub use outcome::{Mapped, Options, Origin, Outcome, Reason, Refused, Routed, Skipped};
 pub use redact::redact_text;
 pub use set::{Kind, MappingSet, Sources, Variant};
 pub use timestamp::parse_timestamp;

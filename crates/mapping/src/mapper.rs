@@ -2,125 +2,32 @@
 
 use bumpalo::Bump;
 use tributary_json::{Doc, JsonError, JsonErrorKind, NodeId, write_json};
-use tributary_ocsf::{Object, ShapeId, Value};
+use tributary_ocsf::Value;
 
 use crate::accept::Accepted;
 use crate::derive::{MAX_COLUMN_TEXT, account, fits, push_header, push_metadata, push_observables};
 use crate::eval::{Eval, State};
 use crate::function::Function;
+use crate::outcome::{Mapped, Options, Origin, Outcome, Reason, Refused, Routed, Skipped};
 use crate::plan::Plan;
 use crate::redact::{redact_doc, redact_text};
-use crate::scope::Bindings;
+use crate::repair::{self, Tail};
+use crate::rules::Aside;
+use crate::scope::{Bindings, Scope, SlotId};
 use crate::set::{Kind, MappingSet};
 use crate::unmapped::{self, Used};
 use crate::unwrap::{self, Texts};
 
 /// Path in `unmapped` that says where a borrowed time comes from.
 const TIME_SOURCE: &str = "tributary.time_source";
-
-/// What a deployment may choose.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    /// Put the whole source record, redacted, into `raw_data`.
-    pub raw_data: bool,
-}
-
-/// Where a body came from: names its records, and lends a time to those that have none.
-#[derive(Debug, Clone, Copy)]
-pub struct Origin<'b> {
-    /// `{source digest}-{partition}-{sequence number}`; the record's index is appended to make `metadata.uid`.
-    pub uid: &'b str,
-    /// When the hub accepted the event, in milliseconds.
-    pub enqueued_time: Option<i64>,
-}
-
-/// Why a record is not mapped. The list is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// The text is no JSON.
-    NotJson,
-    /// JSON, but no log record: a metric, a bare scalar.
-    NotALog,
-    /// A piece of a larger document.
-    Fragment,
-    /// No mapping file claims the record.
-    UnknownKind,
-    /// The event would lack an attribute that OCSF requires.
-    MissingRequired,
-    /// The event would break another rule of OCSF.
-    Invalid,
-    /// Larger than a lake object can carry.
-    TooLarge,
-    /// Nested too deep.
-    TooDeep,
-}
-
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 8] = [
-        Self::NotJson,
-        Self::NotALog,
-        Self::Fragment,
-        Self::UnknownKind,
-        Self::MissingRequired,
-        Self::Invalid,
-        Self::TooLarge,
-        Self::TooDeep,
-    ];
-
-    /// The name that quarantine and metrics carry.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotJson => "not-json",
-            Self::NotALog => "not-a-log",
-            Self::Fragment => "fragment",
-            Self::UnknownKind => "unknown-kind",
-            Self::MissingRequired => "missing-required",
-            Self::Invalid => "invalid",
-            Self::TooLarge => "too-large",
-            Self::TooDeep => "too-deep",
-        }
-    }
-}
-
-/// A record that became an event.
-#[derive(Debug, Clone, Copy)]
-pub struct Mapped<'b> {
-    /// Its kind.
-    pub kind: &'b str,
-    /// Its class.
-    pub class: ShapeId,
-    /// The event.
-    pub event: Object<'b>,
-    /// The event's `time`, in milliseconds.
-    pub time: i64,
-    /// `cloud.account.uid`, as the source wrote it.
-    pub account: Option<&'b str>,
-}
-
-/// A record that did not.
-#[derive(Debug, Clone)]
-pub struct Refused<'b> {
-    /// Why.
-    pub reason: Reason,
-    /// More of it, without content of the record beyond its kind's name.
-    pub detail: String,
-    /// Its kind, where that was found.
-    pub kind: Option<&'b str>,
-    /// The record, whole and redacted.
-    pub raw: &'b str,
-    /// Its index in its event.
-    pub index: usize,
-}
-
-/// What became of a record.
-#[derive(Debug, Clone)]
-pub enum Outcome<'b> {
-    /// An event.
-    Mapped(Mapped<'b>),
-    /// Quarantine.
-    Refused(Refused<'b>),
-}
+/// Path in `unmapped` that says what was mended in the record's text.
+const REPAIRED: &str = "tributary.repaired";
+/// Path in `unmapped` with the few bytes that followed the record's document.
+const TRAILING: &str = "tributary.trailing_text";
+/// Path in `unmapped` that marks what the general map made, with the record's category.
+const GENERAL: &str = "tributary.general";
+/// Longest category, in characters.
+const MAX_CATEGORY: usize = 64;
 
 /// Memory that is used again from body to body.
 #[derive(Debug, Default)]
@@ -131,6 +38,8 @@ pub struct Scratch<'b> {
     bindings: Bindings,
     used: Used,
     unmapped: Vec<(&'b str, &'b str)>,
+    /// What every record of the current text says of itself in `unmapped`.
+    notes: Vec<(&'static str, &'b str)>,
     /// Secrets redacted so far.
     pub redactions: u64,
 }
@@ -164,34 +73,94 @@ impl<'m> Mapper<'m> {
     ) where
         'm: 'b,
     {
+        scratch.notes.clear();
         let mut index = 0;
-        match self.map_text(body, origin, arena, scratch, &mut index, out) {
-            Ok(()) => {}
-            Err(error) if error.kind == JsonErrorKind::TooDeep || error.kind == JsonErrorKind::TooLarge => {
-                self.refuse_text(body, not_json(body, &error), arena, scratch, index, out);
+        let error = match self.map_text(body, origin, arena, scratch, &mut index, out) {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        let first_parses = |line: &'b str| {
+            let parsed = scratch.doc.parse(line, arena, unwrap::limits()).is_ok();
+            scratch.doc.clear();
+            parsed
+        };
+        match unwrap::split_lines(body, &error, first_parses) {
+            Texts::One => self.map_broken(body, error, origin, arena, scratch, &mut index, out),
+            Texts::Lines(lines) if unwrap::too_many(lines.len(), body) => {
+                self.refuse_text(body, too_many(), arena, scratch, index, out);
             }
-            Err(error) => {
-                let first_parses = |line: &'b str| {
-                    let parsed = scratch.doc.parse(line, arena, unwrap::limits()).is_ok();
-                    scratch.doc.clear();
-                    parsed
-                };
-                match unwrap::split_lines(body, first_parses) {
-                    Texts::One => self.refuse_text(body, not_json(body, &error), arena, scratch, index, out),
-                    Texts::Lines(lines) if unwrap::too_many(lines.len(), body) => {
-                        self.refuse_text(body, too_many(), arena, scratch, index, out);
-                    }
-                    Texts::Lines(lines) => {
-                        for line in lines {
-                            if let Err(error) = self.map_text(line, origin, arena, scratch, &mut index, out) {
-                                self.refuse_text(line, not_json(line, &error), arena, scratch, index, out);
-                                index += 1;
-                            }
-                        }
+            Texts::Lines(lines) => {
+                for line in lines {
+                    scratch.notes.clear();
+                    if let Err(error) = self.map_text(line, origin, arena, scratch, &mut index, out) {
+                        self.map_broken(line, error, origin, arena, scratch, &mut index, out);
                     }
                 }
             }
         }
+    }
+
+    /// Maps what can be repaired of a text that is not one JSON document, and refuses the rest.
+    #[allow(clippy::too_many_arguments)]
+    fn map_broken<'b>(
+        &self,
+        text: &'b str,
+        mut error: JsonError,
+        origin: Origin<'b>,
+        arena: &'b Bump,
+        scratch: &mut Scratch<'b>,
+        index: &mut usize,
+        out: &mut Vec<Outcome<'b>>,
+    ) where
+        'm: 'b,
+    {
+        let (mut rest, mut cleaned) = (text, false);
+        loop {
+            if unwrap::too_many(*index, text) {
+                self.refuse_text(rest, too_many(), arena, scratch, *index, out);
+                break;
+            }
+            if error.kind == JsonErrorKind::Syntax
+                && !cleaned
+                && let Some(mended) = repair::clean(rest)
+            {
+                // Once for all documents in it, so that a hostile text is not cleaned again and again.
+                cleaned = true;
+                let mended_text: &'b str = arena.alloc_str(&mended.text);
+                scratch.notes.push((REPAIRED, mended.how));
+                match self.map_text(mended_text, origin, arena, scratch, index, out) {
+                    Ok(()) => return,
+                    Err(again) if again.kind == JsonErrorKind::TrailingText => (rest, error) = (mended_text, again),
+                    // Mending did not make it a document: what is kept is the text as it came.
+                    Err(_) => {
+                        scratch.notes.pop();
+                    }
+                }
+            }
+            let Some((document, tail)) = repair::part(rest, &error) else {
+                self.refuse_text(rest, not_json(rest, &error), arena, scratch, *index, out);
+                break;
+            };
+            let kept = scratch.notes.len();
+            match tail {
+                Tail::Debris(debris) => scratch.notes.extend([(REPAIRED, "trailing text"), (TRAILING, debris)]),
+                Tail::Text(_) => scratch.notes.push((REPAIRED, "joined documents")),
+            }
+            if self.map_text(document, origin, arena, scratch, index, out).is_err() {
+                // The parser has just read it: it can be no other than this.
+                self.refuse_text(rest, not_json(rest, &error), arena, scratch, *index, out);
+                break;
+            }
+            scratch.notes.truncate(kept);
+            let Tail::Text(next) = tail else { return };
+            scratch.notes.push((REPAIRED, "joined documents"));
+            match self.map_text(next, origin, arena, scratch, index, out) {
+                Ok(()) => return,
+                Err(again) => (rest, error) = (next, again),
+            }
+            scratch.notes.truncate(kept);
+        }
+        *index += 1;
     }
 
     /// Maps the records of one JSON text.
@@ -220,7 +189,7 @@ impl<'m> Mapper<'m> {
         scratch.redactions += redacted;
         let mut records = std::mem::take(&mut scratch.records);
         records.clear();
-        unwrap::records(&scratch.doc, root, self.set.wrappers(), &mut records);
+        unwrap::records(&scratch.doc, root, &self.set.rules().wrappers, &mut records);
         if unwrap::too_many(records.len(), text) {
             scratch.records = records;
             self.refuse_text(text, too_many(), arena, scratch, *index, out);
@@ -286,10 +255,22 @@ impl<'m> Mapper<'m> {
         if scratch.doc.value(record).kind() != tributary_json::Kind::Object {
             return refuse(scratch, Reason::NotALog, "the record is no object".into(), None);
         }
-        let Some(kind) = set.classify(&scratch.doc, record, &mut scratch.bindings) else {
-            if set.is_not_a_log(&scratch.doc, record, &mut scratch.bindings) {
-                return refuse(scratch, Reason::NotALog, "the record is a measurement, not a log".into(), None);
+        match set.rules().aside(&scratch.doc, record, arena, &mut scratch.bindings) {
+            Some(Aside::Skip { rule }) => return Outcome::Skipped(Skipped { rule, index }),
+            Some(Aside::Route { rule, message }) => {
+                return Outcome::Routed(Routed { rule, message, raw: raw(scratch), index });
             }
+            None => {}
+        }
+        let (doc, bindings) = (&scratch.doc, &mut scratch.bindings);
+        let mut kind = set.classify(doc, record, bindings);
+        if kind.is_none() {
+            if let Some((reason, detail)) = set.rules().refusal(doc, record, bindings) {
+                return refuse(scratch, *reason, detail.clone(), None);
+            }
+            kind = set.general(doc, record, bindings);
+        }
+        let Some(kind) = kind else {
             let what = set.describe_record(&scratch.doc, record, &mut scratch.bindings);
             let detail = match what {
                 Some(what) => format!("no mapping for {what}"),
@@ -297,10 +278,11 @@ impl<'m> Mapper<'m> {
             };
             return refuse(scratch, Reason::UnknownKind, detail, None);
         };
+        let general = kind.category.as_ref().map(|paths| category(paths, record, arena, scratch));
         // Text that is written out below must show what the source said, before strings are opened as JSON.
         let raw_data = self.options.raw_data.then(|| raw(scratch));
         self.open_json(kind, record, arena, scratch);
-        match self.evaluate(kind, record, index, origin, raw_data, arena, scratch) {
+        match self.evaluate(kind, record, index, origin, (raw_data, general), arena, scratch) {
             Ok(mapped) if fits(&mapped.event) => Outcome::Mapped(mapped),
             Ok(_) => {
                 let (reason, detail) = too_large();
@@ -336,7 +318,7 @@ impl<'m> Mapper<'m> {
         record: NodeId,
         index: usize,
         origin: Origin<'b>,
-        raw_data: Option<&'b str>,
+        (raw_data, general): (Option<&'b str>, Option<&'b str>),
         arena: &'b Bump,
         scratch: &mut Scratch<'b>,
     ) -> Result<Mapped<'b>, (Reason, String)>
@@ -382,6 +364,10 @@ impl<'m> Mapper<'m> {
         if borrowed {
             scratch.unmapped.push((TIME_SOURCE, "hub enqueued time"));
         }
+        if let Some(category) = general {
+            scratch.unmapped.push((GENERAL, category));
+        }
+        scratch.unmapped.extend(scratch.notes.iter().copied());
         // Paths and texts are a column each.
         unmapped::collect(&scratch.doc, record, &scratch.used, arena, 2 * MAX_COLUMN_TEXT, &mut scratch.unmapped)
             .map_err(|_| too_large())?;
@@ -393,8 +379,33 @@ impl<'m> Mapper<'m> {
         let Some(event) = eval.close(&plan.root, 0) else {
             return Err(lacks(scratch.state.missing.take().unwrap_or_default()));
         };
-        Ok(Mapped { kind: &kind.name, class: plan.class, event: *event, time, account: account(schema, event) })
+        Ok(Mapped {
+            kind: &kind.name,
+            class: plan.class,
+            event: *event,
+            time,
+            account: account(schema, event),
+            general,
+            security_hub: kind.security_hub,
+        })
     }
+}
+
+/// What a record that only the general map takes calls itself.
+fn category<'b>(paths: &[(Scope, SlotId)], record: NodeId, arena: &'b Bump, scratch: &mut Scratch<'b>) -> &'b str {
+    for (scope, slot) in paths {
+        scratch.bindings.clear();
+        let base = scratch.bindings.push(scope, Some(record));
+        let Some(id) = scratch.bindings.get(&scratch.doc, scope, base, *slot) else { continue };
+        let Some(text) = scratch.doc.value(id).as_str().map(str::trim).filter(|text| !text.is_empty()) else {
+            continue;
+        };
+        return match text.char_indices().nth(MAX_CATEGORY) {
+            Some((end, _)) => arena.alloc_str(text.get(..end).unwrap_or_default()),
+            None => text,
+        };
+    }
+    "unnamed"
 }
 
 /// Why a text that did not parse is refused.

@@ -7,14 +7,16 @@ use sha2::{Digest, Sha256};
 use tributary_json::{Doc, NodeId};
 use tributary_ocsf::{Schema, Version};
 
-use crate::classify::{Alternative, Classifier};
+use crate::classify::Classifier;
 use crate::compile::{Library, compile};
 use crate::diagnostic::{Diagnostic, Fault};
-use crate::file::{self, MapFile, keys, list, mapping, word, words};
+use crate::file::{self, MapFile, keys, mapping, word};
 use crate::function::Function;
 use crate::mapper::library;
 use crate::plan::{CondPlan, Lookup, Plan};
+use crate::rules::{self, Rules};
 use crate::scope::{Bindings, Scope, SlotId};
+use crate::syntax::Path;
 use crate::yaml::{self, Node, Yaml};
 
 /// The texts of a set's files by their path below the mappings folder: `<kind>.yaml`, `shared/<name>.yaml`,
@@ -32,8 +34,19 @@ pub struct Kind {
     pub file: String,
     /// The classes that its records become.
     pub variants: Vec<Variant>,
+    /// Whether its findings go to Security Hub: not those that repeat another kind's.
+    pub security_hub: bool,
     /// Strings to open as JSON before mapping, in the file's order.
     pub(crate) parse: Vec<(Scope, SlotId)>,
+    /// For a general kind: paths of which the first with a value names the record's category.
+    pub(crate) category: Option<Vec<(Scope, SlotId)>>,
+}
+
+impl Kind {
+    /// Whether it takes what no other kind claims.
+    pub fn is_general(&self) -> bool {
+        self.category.is_some()
+    }
 }
 
 /// One class of a kind.
@@ -47,21 +60,15 @@ pub struct Variant {
     pub(crate) plan: Plan,
 }
 
-/// What `module.yaml` says of a module's input as a whole.
-#[derive(Debug, Default)]
-struct Module {
-    wrappers: Vec<String>,
-    not_logs: Vec<Alternative>,
-}
-
 /// Compiled kinds with what tells them apart.
 #[derive(Debug)]
 pub struct MappingSet {
     schema: &'static Schema,
     kinds: Vec<Kind>,
     classifier: Classifier,
-    not_logs: Classifier,
-    wrappers: Vec<String>,
+    /// Asked where no other kind claims a record.
+    fallback: Classifier,
+    rules: Rules,
     digest: String,
 }
 
@@ -74,7 +81,7 @@ impl MappingSet {
         let schema = Schema::get(version);
         let mut faults = Vec::new();
         let (mut fragments, mut lookups, mut files) = (BTreeMap::new(), HashMap::new(), Vec::new());
-        let mut module = Module::default();
+        let mut rules = Rules::default();
         for (path, text) in sources {
             let Some(stem) = path.strip_suffix(".yaml") else { continue };
             let parsed = match yaml::parse(text) {
@@ -92,7 +99,7 @@ impl MappingSet {
                 Some(("lookups", _)) => read_lookup(&parsed).map(|lookup| {
                     lookups.insert(lookup.name.clone(), Arc::new(lookup));
                 }),
-                None if stem == "module" => read_module(&parsed).map(|read| module = read),
+                None if stem == "module" => rules::read(&parsed).map(|read| rules = read),
                 None => {
                     files.push((path, stem, parsed));
                     Ok(())
@@ -124,11 +131,12 @@ impl MappingSet {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let claims = read.iter().enumerate();
-        let classifier =
-            Classifier::new(claims.flat_map(|(kind, (_, file))| file.matches.iter().map(move |alt| (kind, alt))));
-        let not_logs = Classifier::new(module.not_logs.iter().map(|alternative| (0, alternative)));
-        Ok(Self { schema, kinds, classifier, not_logs, wrappers: module.wrappers, digest: digest(sources) })
+        let claims = |fallback: bool| {
+            let files = read.iter().enumerate().filter(move |(_, (_, file))| file.fallback.is_some() == fallback);
+            Classifier::new(files.flat_map(|(kind, (_, file))| file.matches.iter().map(move |alt| (kind, alt))))
+        };
+        let (classifier, fallback) = (claims(false), claims(true));
+        Ok(Self { schema, kinds, classifier, fallback, rules, digest: digest(sources) })
     }
 
     /// The OCSF tables that the set was compiled against.
@@ -160,16 +168,17 @@ impl MappingSet {
         self.kinds.iter().flat_map(|kind| &kind.variants).map(|variant| variant.class.as_str()).collect()
     }
 
-    pub(crate) fn wrappers(&self) -> &[String] {
-        &self.wrappers
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     pub(crate) fn classify<'s>(&'s self, doc: &Doc<'_>, record: NodeId, bindings: &mut Bindings) -> Option<&'s Kind> {
         self.classifier.classify(doc, record, bindings).and_then(|kind| self.kinds.get(kind))
     }
 
-    pub(crate) fn is_not_a_log(&self, doc: &Doc<'_>, record: NodeId, bindings: &mut Bindings) -> bool {
-        self.not_logs.classify(doc, record, bindings).is_some()
+    /// The general kind of a record that no other kind claims.
+    pub(crate) fn general<'s>(&'s self, doc: &Doc<'_>, record: NodeId, bindings: &mut Bindings) -> Option<&'s Kind> {
+        self.fallback.classify(doc, record, bindings).and_then(|kind| self.kinds.get(kind))
     }
 
     pub(crate) fn describe_record(&self, doc: &Doc<'_>, record: NodeId, bindings: &mut Bindings) -> Option<String> {
@@ -196,23 +205,30 @@ fn compile_kind(library: &Library<'_>, path: &str, file: &MapFile, faults: &mut 
             Err(found) => faults.extend(found.into_iter().map(|fault| fault.in_file(path))),
         }
     }
-    let parse = file
-        .parse
-        .iter()
-        .map(|path| {
-            let mut scope = Scope::default();
-            let slot = scope.slot(&path.steps);
-            scope.finish();
-            (scope, slot)
-        })
-        .collect();
-    Kind { name: file.kind.clone(), title: file.title.clone(), file: path.to_owned(), variants, parse }
+    Kind {
+        name: file.kind.clone(),
+        title: file.title.clone(),
+        file: path.to_owned(),
+        variants,
+        security_hub: file.security_hub,
+        parse: file.parse.iter().map(bound).collect(),
+        category: file.fallback.as_ref().map(|paths| paths.iter().map(bound).collect()),
+    }
 }
 
-/// Every two alternatives of different kinds must exclude each other.
+/// A path with a scope of its own.
+fn bound(path: &Path) -> (Scope, SlotId) {
+    let mut scope = Scope::default();
+    let slot = scope.slot(&path.steps);
+    scope.finish();
+    (scope, slot)
+}
+
+/// Every two alternatives of different kinds must exclude each other; general kinds are asked after all others.
 fn check_overlap(files: &[(&str, MapFile)], faults: &mut Vec<Diagnostic>) {
     for (index, (path, file)) in files.iter().enumerate() {
-        for (_, other) in files.iter().take(index) {
+        let rivals = files.iter().take(index).filter(|(_, other)| other.fallback.is_some() == file.fallback.is_some());
+        for (_, other) in rivals {
             for alternative in &file.matches {
                 for other_alternative in &other.matches {
                     if !alternative.excludes(other_alternative) {
@@ -227,20 +243,6 @@ fn check_overlap(files: &[(&str, MapFile)], faults: &mut Vec<Diagnostic>) {
             }
         }
     }
-}
-
-fn read_module(yaml: &Yaml) -> Result<Module, Fault> {
-    let entries = keys(yaml, &["wrappers", "not_logs"])?;
-    let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
-    let wrappers = match find("wrappers") {
-        Some(value) => words(value)?.into_iter().map(|(word, _)| word).collect(),
-        None => Vec::new(),
-    };
-    let not_logs = match find("not_logs") {
-        Some(value) => list(value)?.iter().map(file::read_alternative).collect::<Result<_, _>>()?,
-        None => Vec::new(),
-    };
-    Ok(Module { wrappers, not_logs })
 }
 
 fn read_lookup(yaml: &Yaml) -> Result<Lookup, Fault> {

@@ -19,7 +19,14 @@ pub(crate) enum Texts<'b> {
 /// How a body is to be read, for one that did not parse as one document.
 ///
 /// Lines are documents when there are several and the first one parses by itself; otherwise the body is one broken text.
-pub(crate) fn split_lines<'b>(body: &'b str, first_parses: impl FnOnce(&'b str) -> bool) -> Texts<'b> {
+pub(crate) fn split_lines<'b>(
+    body: &'b str,
+    error: &JsonError,
+    first_parses: impl FnOnce(&'b str) -> bool,
+) -> Texts<'b> {
+    if matches!(error.kind, JsonErrorKind::TooDeep | JsonErrorKind::TooLarge) {
+        return Texts::One;
+    }
     let lines: Vec<&str> = body.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     match lines.first() {
         Some(first) if lines.len() > 1 && first_parses(first) => Texts::Lines(lines),

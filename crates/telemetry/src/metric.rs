@@ -72,6 +72,8 @@ metrics! {
     RecordsMapped: Count, false, Some("Kind"), "Records that became an OCSF event.";
     RecordsQuarantined: Count, false, Some("Reason"), "Records that went to quarantine.";
     RecordsGeneral: Count, false, Some("Category"), "Records that only the general map took.";
+    RecordsRouted: Count, false, Some("Rule"), "Records handed on as a notification instead of being mapped.";
+    RecordsSkipped: Count, false, Some("Rule"), "Records left out because they are handshakes of the transport.";
     ObjectsWritten: Count, false, None, "Objects published to the lake.";
     BytesWritten: Bytes, false, None, "Bytes published to the lake.";
     FindingsImported: Count, false, None, "Findings that the security hub accepted.";

@@ -129,7 +129,7 @@ impl Chain {
                 write_object(self.set.schema(), &mapped.event, &mut text);
                 text
             }
-            Outcome::Refused(refused) => panic!("{}", refused.detail),
+            other => panic!("{other:?}"),
         };
         self.mapped(&arena).iter().map(json).collect()
     }
@@ -155,7 +155,7 @@ impl Chain {
                     account: mapped.account,
                     enqueued: ENQUEUED,
                 }),
-                Outcome::Refused(_) => None,
+                _ => None,
             })
             .collect();
         let groups = group(&rows);

@@ -178,6 +178,7 @@ fn jobs(connection: &str, folder: &Path) -> (Poll, Transform) {
         staging,
         publisher: Publisher::new(store("lake"), store("quarantine")),
         transformer: Arc::new(Transformer::new(set, Options::default(), layout).unwrap()),
+        flow_logs: None,
         metrics,
         clock,
         stop,

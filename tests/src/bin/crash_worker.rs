@@ -89,18 +89,19 @@ fn jobs(connection: &str, folder: &Path, steps: &Arc<Steps>, without: Option<&st
     };
     let mut config = TransformConfig::new("azure");
     config.visibility = VISIBILITY;
-    let transform =
-        Transform { queue, staging, publisher, transformer: Arc::new(transformer), metrics, clock, stop, config };
+    let (transformer, flow_logs) = (Arc::new(transformer), None);
+    let transform = Transform { queue, staging, publisher, transformer, flow_logs, metrics, clock, stop, config };
     (poll, transform)
 }
 
-/// The shipped mapping files, or those of a version that does not know one kind.
+/// The shipped mapping files, or those of a version that does not know one kind and has no general map to take its records.
 fn sources(without: Option<&str>) -> tributary_mapping::Sources {
     let mut sources = tributary_azure_mappings::sources();
     if let Some(kind) = without {
         let before = sources.len();
         sources.retain(|name, _| !name.starts_with(&format!("{kind}.")));
         assert!(sources.len() < before, "there is no kind {kind}");
+        sources.retain(|name, _| !name.starts_with("azure_general."));
     }
     sources
 }

@@ -122,7 +122,7 @@ fn objects(version: Version) -> (usize, Vec<TempFile>) {
                 account: mapped.account,
                 enqueued: 1_767_225_600_000,
             }),
-            Outcome::Refused(_) => None,
+            _ => None,
         })
         .collect();
     let mut files = Vec::new();

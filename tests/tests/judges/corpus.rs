@@ -19,8 +19,10 @@ enum Fate {
     Mapped(&'static str),
     /// Every record is refused, for this reason.
     Refused(&'static str),
+    /// Every record is handed on by this rule.
+    Routed(&'static str),
 }
-use Fate::{Mapped, Refused};
+use Fate::{Mapped, Refused, Routed};
 
 /// By the beginning of a file's path, the first that fits: who collected the samples sorted them by what Azure calls
 /// them, which knows nothing of our classifier. A kind that gets a mapping file changes its line here.
@@ -117,6 +119,8 @@ fn the_corpus_is_conserved_and_what_is_mapped_is_valid() {
                     Outcome::Refused(refused) => {
                         (format!("Refused({:?})", refused.reason.as_str()), refused.detail.as_str())
                     }
+                    Outcome::Routed(routed) => (format!("Routed({:?})", routed.rule), ""),
+                    Outcome::Skipped(skipped) => (format!("Skipped({:?})", skipped.rule), ""),
                 };
                 if became != format!("{fate:?}") {
                     wrong.push(format!("{name}: {fate:?} expected, is {became} {detail}"));

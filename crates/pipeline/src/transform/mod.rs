@@ -4,6 +4,7 @@
 //! attempt's outcome or an earlier one's), delete the message last (`docs/GUARANTEES.md`, transformer, rules 8 and 10). A message that fails
 //! stays: the queue delivers it again, and after several times puts it among its dead letters.
 
+mod notifications;
 mod outcome;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,9 @@ pub enum DeliverError {
     /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The queue of notifications failed.
+    #[error("the queue of flow log notifications: {0}")]
+    Notify(#[from] QueueError),
     /// The mapping's thread ended.
     #[error("batch {batch}: mapping ended early ({detail}); nothing of it was written")]
     Ended {
@@ -88,6 +92,8 @@ pub struct Transform {
     pub publisher: Publisher,
     /// How they are made.
     pub transformer: Arc<Transformer>,
+    /// Where notifications of flow log blobs go; to quarantine without it.
+    pub flow_logs: Option<Arc<dyn Queue>>,
     /// What is counted.
     pub metrics: Metrics,
     /// The time, for input that brings none.
@@ -126,6 +132,10 @@ pub struct TransformReport {
     pub mapped: u64,
     /// Records quarantined by this run.
     pub quarantined: u64,
+    /// Records handed on as notifications by this run.
+    pub routed: u64,
+    /// Records left out by this run.
+    pub skipped: u64,
     /// Records mapped by this run, by `class_uid`.
     pub classes: BTreeMap<i32, u64>,
     /// The last failure.
@@ -139,6 +149,8 @@ impl TransformReport {
         self.failed += other.failed;
         self.mapped += other.mapped;
         self.quarantined += other.quarantined;
+        self.routed += other.routed;
+        self.skipped += other.skipped;
         for (class, rows) in &other.classes {
             *self.classes.entry(*class).or_default() += rows;
         }
@@ -214,6 +226,8 @@ impl Transform {
                         delivered: 1,
                         mapped: new * delivered.counts.mapped,
                         quarantined: new * delivered.counts.quarantined,
+                        routed: new * delivered.counts.routed,
+                        skipped: new * delivered.counts.skipped,
                         classes: if delivered.earlier { BTreeMap::new() } else { delivered.classes },
                         ..TransformReport::default()
                     }
@@ -237,21 +251,25 @@ impl Transform {
             }
             Decoded::Foreign(foreign) => self.map_foreign(foreign).await?,
         };
-        let Made { outcome, mapped, quarantined, redactions } = made;
-        let (outcome, earlier) = match self.staging.stage(&outcome).await? {
+        let (outcome, earlier) = match self.staging.stage(&made.outcome).await? {
             Staged::New => {
-                self.count(&mapped, &quarantined, redactions);
-                (outcome, false)
+                self.count(&made);
+                (made.outcome, false)
             }
             Staged::Earlier(earlier) => (earlier, true),
         };
+        // Sent at every attempt: who takes them knows what it has read.
+        if let Some(queue) = &self.flow_logs {
+            let messages = made.routed.into_iter().map(|(_, message)| message).collect();
+            notifications::send(queue.as_ref(), messages).await?;
+        }
         let published = self.publisher.publish(&outcome).await?;
         self.metrics.count(Metric::ObjectsWritten, published.objects);
         self.metrics.count(Metric::BytesWritten, published.bytes);
         let manifest = outcome.manifest();
         let counts = manifest.counts;
         info!(batch = %manifest.batch, records = counts.records, mapped = counts.mapped, quarantined = counts.quarantined,
-            objects = published.objects, earlier, "batch delivered");
+            routed = counts.routed, skipped = counts.skipped, objects = published.objects, earlier, "batch delivered");
         let mut classes = BTreeMap::new();
         for group in &manifest.groups {
             if let Some(class) = group.class {
@@ -263,12 +281,14 @@ impl Transform {
     }
 
     async fn map_batch(&self, batch: Batch) -> Result<Made, DeliverError> {
-        self.on_a_thread(batch.id(), move |transformer| transformer.outcome(&Input::batch(&batch))).await
+        let routes = self.flow_logs.is_some();
+        self.on_a_thread(batch.id(), move |transformer| transformer.outcome(&Input::batch(&batch).routing(routes)))
+            .await
     }
 
     /// Foreign input has no hub's word on when it came: a record without a time of its own is refused.
     async fn map_foreign(&self, foreign: Foreign) -> Result<Made, DeliverError> {
-        let (module, now) = (self.config.module.clone(), self.clock.now());
+        let (module, now, routes) = (self.config.module.clone(), self.clock.now(), self.flow_logs.is_some());
         self.on_a_thread(foreign.id.clone(), move |transformer| {
             let enqueued_time = foreign.event.enqueued_time.as_deref().and_then(parse_timestamp);
             let event = InputEvent {
@@ -278,7 +298,7 @@ impl Transform {
                 position: serde_json::json!({"messageId": foreign.message_id}),
                 body: InputBody::Text(&foreign.event.body),
             };
-            transformer.outcome(&Input { id: foreign.id.clone(), module: &module, events: vec![event] })
+            transformer.outcome(&Input { id: foreign.id.clone(), module: &module, events: vec![event], routes })
         })
         .await
     }
@@ -294,20 +314,21 @@ impl Transform {
         Ok(done.map_err(|error| DeliverError::Ended { batch, detail: error.to_string() })??)
     }
 
-    fn count(
-        &self,
-        mapped: &BTreeMap<String, u64>,
-        quarantined: &BTreeMap<tributary_mapping::Reason, u64>,
-        redactions: u64,
-    ) {
-        for (kind, count) in mapped {
-            self.metrics.record(Metric::RecordsMapped, kind, *count);
+    fn count(&self, made: &Made) {
+        let record = |metric, counts: &BTreeMap<String, u64>| {
+            counts.iter().for_each(|(label, count)| self.metrics.record(metric, label, *count));
+        };
+        record(Metric::RecordsMapped, &made.mapped);
+        record(Metric::RecordsGeneral, &made.general);
+        record(Metric::RecordsSkipped, &made.skipped);
+        for (rule, _) in &made.routed {
+            self.metrics.record(Metric::RecordsRouted, rule, 1);
         }
-        for (reason, count) in quarantined {
+        for (reason, count) in &made.quarantined {
             self.metrics.record(Metric::RecordsQuarantined, reason.as_str(), *count);
         }
-        if redactions > 0 {
-            self.metrics.count(Metric::Redactions, redactions);
+        if made.redactions > 0 {
+            self.metrics.count(Metric::Redactions, made.redactions);
         }
     }
 }

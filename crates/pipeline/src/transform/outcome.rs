@@ -10,7 +10,7 @@ use tributary_lake::{
     LakeError, LakeWriter, Layout, Outcome, OutcomeBuilder, QuarantineEntry, QuarantineError, Row, quarantine_object,
     received_at,
 };
-use tributary_mapping::{Mapper, MappingSet, Options, Origin, Outcome as Fate, Reason, Scratch};
+use tributary_mapping::{Mapper, MappingSet, Options, Origin, Outcome as Fate, Reason, Refused, Scratch};
 
 /// Why no outcome could be made. Nothing of the batch is lost: its message stays.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,8 @@ pub struct Input<'i> {
     pub module: &'i str,
     /// The events.
     pub events: Vec<InputEvent<'i>>,
+    /// Whether somebody takes notifications; they go to quarantine where nobody does.
+    pub routes: bool,
 }
 
 /// One event with what its records inherit from it.
@@ -85,7 +87,14 @@ impl<'i> Input<'i> {
                 Body::Binary(bytes) => InputBody::Binary(bytes),
             },
         };
-        Self { id: batch.id(), module: &batch.module, events: batch.events.iter().map(event).collect() }
+        Self { id: batch.id(), module: &batch.module, events: batch.events.iter().map(event).collect(), routes: false }
+    }
+
+    /// With notifications handed on, or not.
+    #[must_use]
+    pub fn routing(mut self, routes: bool) -> Self {
+        self.routes = routes;
+        self
     }
 }
 
@@ -98,6 +107,12 @@ pub struct Made {
     pub mapped: BTreeMap<String, u64>,
     /// Records refused, by reason.
     pub quarantined: BTreeMap<Reason, u64>,
+    /// Records that only the general map took, by category.
+    pub general: BTreeMap<String, u64>,
+    /// Messages of the records that are notifications, with the rule that says so.
+    pub routed: Vec<(String, String)>,
+    /// Records left out, by rule.
+    pub skipped: BTreeMap<String, u64>,
     /// Secrets redacted.
     pub redactions: u64,
 }
@@ -154,14 +169,15 @@ impl Transformer {
                 }
             }
         }
-        let mut mapped: BTreeMap<String, u64> = BTreeMap::new();
+        let (mut mapped, mut general, mut skipped) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut routed = Vec::new();
         let mut rows = Vec::with_capacity(fates.len());
         for (fate, event) in fates.iter().zip(&owners) {
             match fate {
                 Fate::Mapped(record) => {
-                    match mapped.get_mut(record.kind) {
-                        Some(count) => *count += 1,
-                        None => drop(mapped.insert(record.kind.to_owned(), 1)),
+                    count(&mut mapped, record.kind);
+                    if let Some(category) = record.general {
+                        count(&mut general, category);
                     }
                     rows.push(Row {
                         event: &record.event,
@@ -173,20 +189,17 @@ impl Transformer {
                 }
                 Fate::Refused(record) => {
                     *quarantined.entry(record.reason).or_default() += 1;
-                    let mut position = event.position.clone();
-                    if let Some(place) = position.as_object_mut() {
-                        place.insert("record".to_owned(), Value::from(record.index));
-                    }
-                    refused.push(QuarantineEntry {
-                        reason: record.reason.as_str().into(),
-                        detail: record.detail.as_str().into(),
-                        kind: record.kind.map(Into::into),
-                        position,
-                        mappings: self.mappings().into(),
-                        received_at: received_at(event.filed_time).into(),
-                        raw: record.raw.into(),
-                    });
+                    refused.push(self.entry(event, record.clone()));
                 }
+                Fate::Routed(record) if input.routes => {
+                    routed.push((record.rule.to_owned(), record.message.to_owned()));
+                }
+                Fate::Routed(record) => {
+                    let record = record.refused();
+                    *quarantined.entry(record.reason).or_default() += 1;
+                    refused.push(self.entry(event, record));
+                }
+                Fate::Skipped(record) => count(&mut skipped, record.rule),
             }
         }
         let made = self.writer.objects(&input.id, &rows);
@@ -197,8 +210,26 @@ impl Transformer {
         let outcome = OutcomeBuilder::new(input.id.clone(), self.mappings(), input.events.len() as u64)
             .lake(&made)
             .quarantine(quarantine.as_ref())
+            .aside(routed.len() as u64, skipped.values().sum())
             .build();
-        Ok(Made { outcome, mapped, quarantined, redactions: scratch.redactions })
+        Ok(Made { outcome, mapped, quarantined, general, routed, skipped, redactions: scratch.redactions })
+    }
+
+    /// A refused record's line in quarantine.
+    fn entry<'e>(&'e self, event: &InputEvent<'_>, record: Refused<'e>) -> QuarantineEntry<'e> {
+        let mut position = event.position.clone();
+        if let Some(place) = position.as_object_mut() {
+            place.insert("record".to_owned(), Value::from(record.index));
+        }
+        QuarantineEntry {
+            reason: record.reason.as_str().into(),
+            detail: record.detail.into(),
+            kind: record.kind.map(Into::into),
+            position,
+            mappings: self.mappings().into(),
+            received_at: received_at(event.filed_time).into(),
+            raw: record.raw.into(),
+        }
     }
 
     /// Quarantine is text: bytes that are none stand there as base64.
@@ -217,5 +248,13 @@ impl Transformer {
             received_at: received_at(event.filed_time).into(),
             raw: base64::engine::general_purpose::STANDARD.encode(bytes).into(),
         }
+    }
+}
+
+/// One more of `name`: the names are few, so they are looked up before they are copied.
+fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => drop(counts.insert(name.to_owned(), 1)),
     }
 }

@@ -43,7 +43,7 @@ fn broken(s: &mut Scene, marker: &str) -> String {
         3 => format!("{{VendorName:\"Microsoft\",SystemAlertId:\"{marker}\",}}"),
         4 => format!("{head},}}"),
         5 => format!("{head},\"durationMs\":NaN}}"),
-        _ => format!("{head},\"message\":\"two\nlines\"}}"),
+        _ => format!("{head},\"message\":\"say \"hi\" first\"}}"),
     }
 }
 
@@ -111,8 +111,8 @@ fn foreign(s: &mut Scene, marker: &str) -> Json {
     match s.rng.below(3) {
         0 => object! { "app" => "contoso-shop", "event" => "order.placed", "id" => marker, "at" => s.iso(at) },
         1 => object! {
-            "type" => "Microsoft.Security/examplePreviewFindings", "id" => format!("/subscriptions/x/{marker}"),
-            "properties" => object! { "displayName" => "A kind that does not exist yet" },
+            "type" => "Microsoft.Security/examplePreviewFindings", "name" => marker,
+            "properties" => object! { "displayName" => "A kind that does not exist yet, and of no resource" },
         },
         _ => object! { "Type" => "Contoso.Example/thing", "uid" => marker },
     }

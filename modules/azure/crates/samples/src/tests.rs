@@ -31,6 +31,7 @@ fn fate(mapper: &Mapper<'_>, sample: &Sample, uid: &str) -> Fate {
                 let event = serde_json::from_str(&text).unwrap();
                 fate.mapped.push((index, mapped.kind.to_owned(), mapped.time, event));
             }
+            Outcome::Routed(_) | Outcome::Skipped(_) => panic!("no sample is for a rule: {outcome:?}"),
             Outcome::Refused(refused) => {
                 fate.refused.push((index, refused.reason, refused.detail, refused.raw.to_owned()));
             }

@@ -36,6 +36,7 @@ fn outcomes(set: &MappingSet, body: &str) -> (Vec<Option<Reason>>, usize) {
                 bytes += text.len();
                 None
             }
+            Outcome::Routed(_) | Outcome::Skipped(_) => panic!("no hostile body is for a rule: {outcome:?}"),
             Outcome::Refused(refused) => {
                 assert!(refused.detail.len() < 1_000, "{}", refused.detail);
                 bytes += refused.raw.len() + refused.detail.len();

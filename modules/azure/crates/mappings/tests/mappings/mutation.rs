@@ -77,6 +77,8 @@ fn check(body: &str) -> Result<(), TestCaseError> {
     for (index, outcome) in outcomes.iter().enumerate() {
         match outcome {
             Outcome::Refused(refused) => prop_assert_eq!(refused.index, index),
+            Outcome::Routed(routed) => prop_assert_eq!(routed.index, index),
+            Outcome::Skipped(skipped) => prop_assert_eq!(skipped.index, index),
             Outcome::Mapped(mapped) => {
                 let mut event = String::new();
                 write_object(SET.schema(), &mapped.event, &mut event);
