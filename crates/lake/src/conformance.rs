@@ -99,7 +99,7 @@ async fn the_first_of_many_staged_outcomes_wins(store: Arc<dyn ObjectStore>) {
     assert_eq!(winners.len(), 1);
     for (index, result) in results.into_iter().enumerate().filter(|(index, _)| *index != winners[0]) {
         match result.unwrap() {
-            Staged::Earlier(earlier) => assert_eq!(earlier, attempts[winners[0]], "attempt {index}"),
+            Staged::Earlier(earlier) => assert_eq!(*earlier, attempts[winners[0]], "attempt {index}"),
             Staged::New => panic!("attempt {index} won too"),
         }
     }
@@ -175,7 +175,7 @@ async fn every_attempt_publishes_the_first_staged_outcome(store: Arc<dyn ObjectS
         async move {
             let outcome = match staging.stage(&outcome).await.unwrap() {
                 Staged::New => outcome,
-                Staged::Earlier(earlier) => earlier,
+                Staged::Earlier(earlier) => *earlier,
             };
             publisher.publish(&outcome).await.unwrap();
         }

@@ -25,7 +25,7 @@ pub enum Staged {
     /// The outcome is staged: publish it.
     New,
     /// Another attempt has staged its outcome before: publish that one instead.
-    Earlier(Outcome),
+    Earlier(Box<Outcome>),
 }
 
 /// Outcomes by batch, and claims, in one store.
@@ -56,7 +56,7 @@ impl Staging {
             return Ok(Staged::New);
         }
         match self.read(batch).await? {
-            Some(earlier) => Ok(Staged::Earlier(earlier)),
+            Some(earlier) => Ok(Staged::Earlier(Box::new(earlier))),
             // Removed in between, or not finished yet by whoever writes it.
             None => Err(StoreError::Transient {
                 action: STAGE,

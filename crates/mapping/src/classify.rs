@@ -74,7 +74,7 @@ impl Test {
                 };
                 // A text may begin with one thing and contain any other.
                 let open = |parts: &[String], prefixes: &[String], other: &[String]| {
-                    !parts.is_empty() && !(prefixes.is_empty() && other.is_empty())
+                    !(parts.is_empty() || (prefixes.is_empty() && other.is_empty()))
                 };
                 let overlap = a.iter().any(|word| takes(word, b, pb, cb))
                     || b.iter().any(|word| takes(word, a, pa, ca))

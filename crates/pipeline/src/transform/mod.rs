@@ -256,7 +256,7 @@ impl Transform {
                 self.count(&made);
                 (made.outcome, false)
             }
-            Staged::Earlier(earlier) => (earlier, true),
+            Staged::Earlier(earlier) => (*earlier, true),
         };
         // Sent at every attempt: who takes them knows what it has read.
         if let Some(queue) = &self.flow_logs {

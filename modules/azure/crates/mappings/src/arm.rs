@@ -114,7 +114,7 @@ fn kind(id: &str) -> Option<Cow<'_, str>> {
 
 /// The id before the `/providers/Microsoft.Security/…` that an assessment's or alert's own id ends with.
 fn owner(id: &str) -> Option<&str> {
-    let own = providers(id).find(|at| {
+    let own = providers(id).rfind(|at| {
         let rest = id.get(at + PROVIDERS.len()..).unwrap_or_default();
         rest.split('/').next().is_some_and(|namespace| namespace.eq_ignore_ascii_case("Microsoft.Security"))
     });
@@ -140,6 +140,9 @@ mod tests {
         let extension = format!("{VM}/providers/Microsoft.Security/assessments/abc");
         assert_eq!(owner(&extension), Some(VM));
         assert_eq!(owner(VM), Some(VM));
+        // A resource of another cloud lies below a connector of the same provider.
+        let entity = "/subscriptions/A/resourceGroups/r/providers/Microsoft.Security/securityConnectors/c/securityentitydata/e";
+        assert_eq!(owner(&format!("{entity}/providers/microsoft.security/assessments/abc")), Some(entity));
         assert_eq!(kind(&extension).as_deref(), Some("Microsoft.Security/assessments"));
         assert_eq!(kind("/providers//A.B//c/d").as_deref(), Some("A.B/c"));
         assert_eq!(kind("/x/PROVIDERS/A.B"), None);
