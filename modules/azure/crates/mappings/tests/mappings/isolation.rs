@@ -103,6 +103,24 @@ fn event(mapper: &Mapper<'_>, body: &str) -> Option<(String, Flat)> {
     Some((mapped.kind.to_owned(), flat))
 }
 
+/// The records of a case's body, each alone.
+fn records(body: &str) -> Vec<Json> {
+    fn collect(value: Json, out: &mut Vec<Json>) {
+        match value {
+            Json::Array(elements) => elements.into_iter().for_each(|element| collect(element, out)),
+            Json::Object(mut members) if members.get("records").is_some_and(Json::is_array) => {
+                collect(members.remove("records").unwrap_or_default(), out);
+            }
+            other => out.push(other),
+        }
+    }
+    let mut out = Vec::new();
+    if let Ok(document) = serde_json::from_str(body) {
+        collect(document, &mut out);
+    }
+    out
+}
+
 /// JSON pointers of every string in a document.
 fn strings(value: &Json, path: &str, out: &mut Vec<String>) {
     match value {
@@ -141,9 +159,9 @@ fn text_in_one_field_changes_no_other() {
     let mapper = Mapper::new(&set, Options::default());
     let (mut hostile, mut kinds) = (0, BTreeSet::new());
     let mut tried = BTreeSet::new();
-    for case in Case::all(&sources()) {
-        let Ok(document) = serde_json::from_str::<Json>(&case.body) else { continue };
-        let Some((kind, plain)) = event(&mapper, &case.body) else { continue };
+    let cases = Case::all(&sources());
+    for (case, document) in cases.iter().flat_map(|case| records(&case.body).into_iter().map(move |one| (case, one))) {
+        let Some((kind, plain)) = event(&mapper, &document.to_string()) else { continue };
         let mut pointers = Vec::new();
         strings(&document, "", &mut pointers);
         for pointer in pointers {
@@ -182,6 +200,6 @@ fn text_in_one_field_changes_no_other() {
         kinds.insert(kind);
     }
     eprintln!("{} fields of {} kinds, {hostile} hostile texts", tried.len(), kinds.len());
-    assert_eq!(kinds.len(), set.kinds().len(), "every kind must have a case of one record");
+    assert_eq!(kinds.len(), set.kinds().len(), "every kind must have a case");
     assert!(hostile > 3_000, "{hostile}");
 }
