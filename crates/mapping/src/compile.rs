@@ -333,7 +333,8 @@ impl Compiler<'_> {
         full: &str,
     ) -> Option<(AttrIx, ValuePlan, &'static str)> {
         let owner = shape.attrs.iter().enumerate().find(|(_, other)| {
-            other.sibling == Some(ix) && other.name != attr.name && self.profile_bits(other).is_some()
+            // A list of captions stands by itself: a number Other in its list would lose the word.
+            other.sibling == Some(ix) && !other.array && other.name != attr.name && self.profile_bits(other).is_some()
         });
         if let Some((owner_ix, owner)) = owner {
             if entries.iter().any(|other| other.key == owner.name) {

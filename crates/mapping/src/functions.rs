@@ -110,7 +110,7 @@ pub(crate) const LIBRARY: &[Function] = &[
         })
     }),
     function!("url_scheme", 0..=0, Text, "scheme of a url", |cx, value, _| {
-        part(cx, value, |text| text.split_once("://").map(|(scheme, _)| scheme))
+        part(cx, value, |text| text.split_once("://").map(|(scheme, _)| scheme).filter(|scheme| is_scheme(scheme)))
     }),
     function!("url_host", 0..=0, Text, "host of a url", |cx, value, _| {
         part(cx, value, |text| {
@@ -315,4 +315,10 @@ fn http_status(text: &str) -> Option<i64> {
         "gatewaytimeout" => 504,
         _ => return None,
     })
+}
+
+/// RFC 3986, section 3.1.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }

@@ -25,35 +25,43 @@ enum Fate {
 use Fate::{Mapped, Refused, Routed};
 
 /// By the beginning of a file's path, the first that fits: who collected the samples sorted them by what Azure calls
-/// them, which knows nothing of our classifier. A kind that gets a mapping file changes its line here.
-const FATES: [(&str, Fate); 25] = [
+/// them, which knows nothing of our classifier.
+const FATES: [(&str, Fate); 33] = [
     ("A_mdc_alerts/", Mapped("defender_alert")),
     ("A_mdc_assessments/", Mapped("defender_assessment")),
     ("A_mdc_regulatory/", Mapped("regulatory_compliance_assessment")),
     ("A_mdc_secure_score/", Mapped("secure_score")),
     ("A_mdc_subassessments/", Mapped("defender_subassessment")),
     ("B_activity_administrative/", Mapped("activity_administrative")),
-    ("B_activity_", Refused("unknown-kind")),
+    ("B_activity_alert/", Mapped("activity_alert")),
+    ("B_activity_autoscale/", Mapped("activity_autoscale")),
+    ("B_activity_policy/", Mapped("activity_policy")),
+    ("B_activity_recommendation/", Mapped("activity_recommendation")),
+    ("B_activity_restapi_shape/", Mapped("activity_security")),
+    ("B_activity_security/", Mapped("activity_security")),
+    ("B_activity_servicehealth/", Mapped("activity_service_health")),
     ("C_entra_audit/", Mapped("entra_audit")),
     ("C_entra_signin/", Mapped("entra_signin")),
-    ("C_entra_signin_", Refused("unknown-kind")),
-    ("D_", Refused("unknown-kind")),
-    ("E_nsg_flow/", Refused("unknown-kind")),
-    // Tuples without their record.
+    ("C_entra_signin_noninteractive/", Mapped("entra_signin_noninteractive")),
+    ("C_entra_signin_sp/", Mapped("entra_signin_service_principal")),
+    ("D_keyvault/", Mapped("key_vault_audit")),
+    ("D_storage/", Mapped("storage_access")),
+    // Flow logs come as blobs. Of two files only the tuples are here; one is what a ranged read of the newest blocks gives.
     ("E_vnet_flow/azuredocs_tuples_empty_counters.json", Refused("not-a-log")),
     ("E_vnet_flow/newrelic_odd_tuples.json", Refused("not-a-log")),
-    // What a ranged read of the newest blocks gives.
     ("E_vnet_flow/newrelic_partial_block_fragment.txt", Refused("fragment")),
-    ("E_vnet_flow/", Refused("unknown-kind")),
-    ("F_eventgrid/", Refused("unknown-kind")),
+    ("E_", Refused("unknown-kind")),
+    ("F_eventgrid/awssample_flowlog_blobcreated_cloudevent_array.json", Routed("flow_logs")),
+    ("F_eventgrid/", Mapped("event_grid_blob")),
     ("Z_malformed/", Refused("not-json")),
     ("Z_not_logs/", Refused("not-a-log")),
     ("Z_odd/azuredocs_nsg_v1_records_nested_in_records.json", Refused("unknown-kind")),
-    ("Z_odd/dynatrace_integration_events_array.json", Refused("unknown-kind")),
+    ("Z_odd/dynatrace_integration_events_array.json", Mapped("azure_general")),
+    // It names neither a resource nor a tenant: nobody could say whose it is.
     ("Z_odd/dynatrace_single_quotes_escaped_and_us_time.json", Refused("unknown-kind")),
-    ("Z_odd/panther_storage_no_category.json", Refused("unknown-kind")),
     // An operation of the Activity Log whose operationName is an object.
     ("Z_odd/panther_operationname_object.json", Mapped("activity_administrative")),
+    ("Z_odd/panther_storage_no_category.json", Mapped("storage_access")),
     ("PROVENANCE.tsv", Refused("not-json")),
 ];
 

@@ -141,7 +141,8 @@ mod tests {
         assert_eq!(owner(&extension), Some(VM));
         assert_eq!(owner(VM), Some(VM));
         // A resource of another cloud lies below a connector of the same provider.
-        let entity = "/subscriptions/A/resourceGroups/r/providers/Microsoft.Security/securityConnectors/c/securityentitydata/e";
+        let entity =
+            "/subscriptions/A/resourceGroups/r/providers/Microsoft.Security/securityConnectors/c/securityentitydata/e";
         assert_eq!(owner(&format!("{entity}/providers/microsoft.security/assessments/abc")), Some(entity));
         assert_eq!(kind(&extension).as_deref(), Some("Microsoft.Security/assessments"));
         assert_eq!(kind("/providers//A.B//c/d").as_deref(), Some("A.B/c"));
