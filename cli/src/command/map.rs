@@ -1,4 +1,4 @@
-//! `tributary map`: event bodies to OCSF on standard output.
+//! `tributary map`: event bodies to OCSF, ASFF or CloudTrail Lake events on standard output.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use bumpalo::Bump;
 use serde_json::json;
 use tributary_batch::BatchId;
-use tributary_mapping::{Mapper, Options, Origin, Outcome, Reason, Scratch};
-use tributary_ocsf::{Version, write_object};
+use tributary_mapping::{Destination, Mapper, Options, Origin, Outcome, Reason, Scratch, asff, cloudtrail};
+use tributary_ocsf::{Object, Schema, Version, write_object};
 
 use crate::failure::{Failure, SOME_QUARANTINED};
 use crate::{input, mappings};
@@ -20,6 +20,16 @@ use crate::{input, mappings};
 pub(crate) struct Args {
     /// Files or folders; standard input when none is given
     files: Vec<PathBuf>,
+    /// Form of the events
+    #[arg(long, value_enum, default_value_t = Form::Ocsf)]
+    to: Form,
+    /// AWS account that findings and trail events are addressed to: Security Hub's, which may be a central one; the owner of
+    /// CloudTrail Lake's channel. The default stands for none
+    #[arg(long, value_name = "DIGITS", default_value = "000000000000", env = "AWS_ACCOUNT_ID")]
+    aws_account: String,
+    /// AWS region that findings are addressed to; it decides the partition (aws, aws-cn, aws-us-gov)
+    #[arg(long, value_name = "REGION", default_value = "us-east-1", env = "AWS_REGION")]
+    aws_region: String,
     /// OCSF version of the events
     #[arg(long, default_value_t = Version::V1_3_0, env = "OCSF_VERSION")]
     ocsf_version: Version,
@@ -37,31 +47,69 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// What a mapped record is printed as, one JSON document a line.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Form {
+    /// OCSF
+    Ocsf,
+    /// AWS Security Finding Format, as BatchImportFindings takes it; events of other classes than 2002 to 2004 are left out
+    Asff,
+    /// CloudTrail Lake, an entry of PutAuditEvents
+    Cloudtrail,
+}
+
+impl Form {
+    /// Appends an event in this form; false when it has none.
+    fn write(self, schema: &Schema, event: &Object<'_>, destination: &Destination, line: &mut String) -> bool {
+        match self {
+            Self::Ocsf => write_object(schema, event, line),
+            Self::Asff => match asff::finding(schema, event, destination) {
+                Some(finding) => line.push_str(finding.json()),
+                None => return false,
+            },
+            Self::Cloudtrail => line.push_str(&cloudtrail::audit_event(schema, event, destination).json()),
+        }
+        true
+    }
+}
+
 #[derive(Default)]
 struct Counts {
     mapped: BTreeMap<String, u64>,
     refused: BTreeMap<Reason, u64>,
+    left_out: u64,
     redactions: u64,
+}
+
+/// Where records go, and in which form.
+struct Output<'o, W> {
+    form: Form,
+    destination: Destination,
+    out: W,
+    quarantine: Option<&'o mut BufWriter<File>>,
 }
 
 /// Runs the command: 0 when every record is mapped, 3 when some are refused.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let destination = Destination::new(&args.aws_account, &args.aws_region);
+    let destination = destination.map_err(|error| Failure::Usage(error.to_string()))?;
     let set = mappings::compile(&mappings::read(args.mappings.as_deref())?, args.ocsf_version)?;
     let mapper = Mapper::new(&set, Options { raw_data: args.raw_data });
     let mut quarantine = match &args.quarantine {
         Some(path) => Some(BufWriter::new(File::create(path).map_err(|error| Failure::file("create", path, &error))?)),
         None => None,
     };
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let out = BufWriter::new(std::io::stdout().lock());
+    let mut output = Output { form: args.to, destination, out, quarantine: quarantine.as_mut() };
     let mut counts = Counts::default();
     let paths = input::read(&args.files)?;
     if args.files.is_empty() {
-        map(&mapper, &input::standard()?, &mut out, quarantine.as_mut(), &mut counts)?;
+        map(&mapper, &input::standard()?, &mut output, &mut counts)?;
     }
     for path in paths {
-        map(&mapper, &input::open(&path)?, &mut out, quarantine.as_mut(), &mut counts)?;
+        map(&mapper, &input::open(&path)?, &mut output, &mut counts)?;
     }
-    out.flush()?;
+    output.out.flush()?;
     if let Some(mut file) = quarantine {
         file.flush()?;
     }
@@ -72,8 +120,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 fn map(
     mapper: &Mapper<'_>,
     input: &input::Input,
-    out: &mut impl Write,
-    mut quarantine: Option<&mut BufWriter<File>>,
+    output: &mut Output<'_, impl Write>,
     counts: &mut Counts,
 ) -> Result<(), Failure> {
     let schema = mapper.set().schema();
@@ -94,13 +141,16 @@ fn map(
             Outcome::Mapped(mapped) => {
                 *counts.mapped.entry(mapped.kind.to_owned()).or_default() += 1;
                 line.clear();
-                write_object(schema, &mapped.event, &mut line);
-                line.push('\n');
-                out.write_all(line.as_bytes())?;
+                if output.form.write(schema, &mapped.event, &output.destination, &mut line) {
+                    line.push('\n');
+                    output.out.write_all(line.as_bytes())?;
+                } else {
+                    counts.left_out += 1;
+                }
             }
             Outcome::Refused(refused) => {
                 *counts.refused.entry(refused.reason).or_default() += 1;
-                if let Some(file) = quarantine.as_deref_mut() {
+                if let Some(file) = output.quarantine.as_deref_mut() {
                     let entry = json!({"reason": refused.reason.as_str(), "detail": refused.detail, "kind": refused.kind,
                         "position": {"source": input.name, "index": refused.index}, "mappings": mapper.set().digest(),
                         "raw": refused.raw});
@@ -115,12 +165,20 @@ fn map(
 fn report(counts: &Counts, as_json: bool) {
     let refused: BTreeMap<&str, u64> = counts.refused.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
     if as_json {
-        eprintln!("{}", json!({"mapped": counts.mapped, "quarantined": refused, "redactions": counts.redactions}));
+        eprintln!(
+            "{}",
+            json!({"mapped": counts.mapped, "quarantined": refused, "left_out": counts.left_out,
+                "redactions": counts.redactions})
+        );
         return;
     }
     let total: u64 = counts.mapped.values().sum();
     let quarantined: u64 = refused.values().sum();
     let reasons: Vec<String> = refused.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
     let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-    eprintln!("mapped {total}, quarantined {quarantined}{why}");
+    let left_out = match counts.left_out {
+        0 => String::new(),
+        count => format!(", left out {count} (no finding)"),
+    };
+    eprintln!("mapped {total}, quarantined {quarantined}{why}{left_out}");
 }
