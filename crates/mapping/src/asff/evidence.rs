@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::bounded::{Text, Url};
 use crate::view::{View, is_blank};
 
-use super::form::{Direction, Indicator, IndicatorType, Instant, Network, Process, Source, Target};
+use super::form::{Direction, Indicator, IndicatorType, Moment, Network, Process, Source, Target};
 use super::marks::Marks;
 
 /// Most indicators of a finding (API reference, `AwsSecurityFinding.ThreatIntelIndicators`).
@@ -51,15 +51,15 @@ pub(crate) fn process(event: View<'_>) -> Option<Process<'_>> {
         path: process.text("file.path").and_then(Text::new),
         pid: pid("pid"),
         parent_pid: pid("parent_process.pid"),
-        launched_at: process.time("created_time").map(Instant),
-        terminated_at: process.time("terminated_time").map(Instant),
+        launched_at: process.time("created_time").map(Moment),
+        terminated_at: process.time("terminated_time").map(Moment),
     };
     let empty = form.name.is_none() && form.path.is_none() && form.pid.is_none() && form.parent_pid.is_none();
     (!empty || form.launched_at.is_some() || form.terminated_at.is_some()).then_some(form)
 }
 
 /// What can be looked for elsewhere: hashes of files, public addresses, names and web addresses, each once.
-pub(crate) fn indicators<'v>(event: View<'v>, last_observed_at: Instant, marks: &mut Marks) -> Vec<Indicator<'v>> {
+pub(crate) fn indicators<'v>(event: View<'v>, last_observed_at: Moment, marks: &mut Marks) -> Vec<Indicator<'v>> {
     let source: Option<Text<'v, 64>> = event.text("metadata.product.name").and_then(Text::new);
     let mut kept: Vec<Indicator<'v>> = Vec::new();
     let mut left_out = 0;

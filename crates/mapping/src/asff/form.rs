@@ -10,9 +10,9 @@ use crate::bounded::{Id, Text, Url};
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z, within the years 1 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Instant(pub(crate) i64);
+pub(crate) struct Moment(pub(crate) i64);
 
-impl Serialize for Instant {
+impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut text = String::with_capacity(24);
         write_rfc3339(self.0, &mut text);
@@ -54,10 +54,10 @@ pub(crate) struct Form<'a> {
     pub(crate) generator_id: Id<'a, 512>,
     pub(crate) aws_account_id: &'a str,
     pub(crate) types: Vec<Text<'a, 256>>,
-    pub(crate) first_observed_at: Instant,
-    pub(crate) last_observed_at: Instant,
-    pub(crate) created_at: Instant,
-    pub(crate) updated_at: Instant,
+    pub(crate) first_observed_at: Moment,
+    pub(crate) last_observed_at: Moment,
+    pub(crate) created_at: Moment,
+    pub(crate) updated_at: Moment,
     pub(crate) severity: Severity<'a>,
     pub(crate) title: Text<'a, 256>,
     pub(crate) description: Text<'a, 1024>,
@@ -192,9 +192,9 @@ pub(crate) struct Process<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parent_pid: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) launched_at: Option<Instant>,
+    pub(crate) launched_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) terminated_at: Option<Instant>,
+    pub(crate) terminated_at: Option<Moment>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -222,7 +222,7 @@ pub(crate) enum IndicatorType {
 pub(crate) struct Indicator<'a> {
     pub(crate) r#type: IndicatorType,
     pub(crate) value: Cow<'a, str>,
-    pub(crate) last_observed_at: Instant,
+    pub(crate) last_observed_at: Moment,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<Text<'a, 64>>,
 }
@@ -381,7 +381,7 @@ pub(crate) struct Vendor<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) vendor_severity: Option<Text<'a, 32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) vendor_created_at: Option<Instant>,
+    pub(crate) vendor_created_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) vendor_updated_at: Option<Instant>,
+    pub(crate) vendor_updated_at: Option<Moment>,
 }

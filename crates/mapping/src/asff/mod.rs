@@ -31,7 +31,7 @@ use crate::bounded::{Id, Text, Url};
 use crate::destination::Destination;
 use crate::view::View;
 
-use form::{Form, Instant, ProviderFields, ProviderSeverity, Recommendation, Remediation};
+use form::{Form, Moment, ProviderFields, ProviderSeverity, Recommendation, Remediation};
 use marks::Marks;
 
 /// A finding, ready to be imported.
@@ -162,10 +162,10 @@ fn remediation(event: View<'_>) -> Option<Remediation<'_>> {
 
 /// The four times of a finding.
 struct Times {
-    first: Instant,
-    last: Instant,
-    created: Instant,
-    updated: Instant,
+    first: Moment,
+    last: Moment,
+    created: Moment,
+    updated: Moment,
 }
 
 impl Times {
@@ -176,6 +176,6 @@ impl Times {
         let updated = event.time("finding_info.modified_time").unwrap_or(time).max(time).max(created);
         let seen = first(&["finding_info.first_seen_time", "start_time"]).unwrap_or(created);
         let last = first(&["finding_info.last_seen_time", "end_time"]).unwrap_or(time).max(seen);
-        Self { first: Instant(seen), last: Instant(last), created: Instant(created), updated: Instant(updated) }
+        Self { first: Moment(seen), last: Moment(last), created: Moment(created), updated: Moment(updated) }
     }
 }

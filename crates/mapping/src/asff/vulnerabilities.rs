@@ -3,7 +3,7 @@
 use crate::bounded::{Id, Text, Url};
 use crate::view::View;
 
-use super::form::{Cvss, FixAvailable, Instant, Package, Vendor, Vulnerability, YesNo};
+use super::form::{Cvss, FixAvailable, Moment, Package, Vendor, Vulnerability, YesNo};
 use super::marks::Marks;
 
 /// Our own limits, far above what a finding has: ASFF documents none for these lists.
@@ -85,7 +85,7 @@ fn vendor<'v>(event: View<'v>, found: View<'v>) -> Option<Vendor<'v>> {
     Some(Vendor {
         name: name.or_else(|| event.text("metadata.product.vendor_name").and_then(Text::new))?,
         vendor_severity: found.text("severity").and_then(Text::new),
-        vendor_created_at: found.time("cve.created_time").map(Instant),
-        vendor_updated_at: found.time("cve.modified_time").map(Instant),
+        vendor_created_at: found.time("cve.created_time").map(Moment),
+        vendor_updated_at: found.time("cve.modified_time").map(Moment),
     })
 }
