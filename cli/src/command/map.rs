@@ -58,16 +58,35 @@ enum Form {
     Cloudtrail,
 }
 
-impl Form {
+/// A form with what it needs to know.
+enum Target {
+    Ocsf,
+    Asff(Destination),
+    Cloudtrail(Destination),
+}
+
+impl Target {
+    fn new(args: &Args) -> Result<Self, Failure> {
+        let destination =
+            || Destination::new(&args.aws_account, &args.aws_region).map_err(|error| Failure::Usage(error.to_string()));
+        Ok(match args.to {
+            Form::Ocsf => Self::Ocsf,
+            Form::Asff => Self::Asff(destination()?),
+            Form::Cloudtrail => Self::Cloudtrail(destination()?),
+        })
+    }
+
     /// Appends an event in this form; false when it has none.
-    fn write(self, schema: &Schema, event: &Object<'_>, destination: &Destination, line: &mut String) -> bool {
+    fn write(&self, schema: &Schema, event: &Object<'_>, line: &mut String) -> bool {
         match self {
             Self::Ocsf => write_object(schema, event, line),
-            Self::Asff => match asff::finding(schema, event, destination) {
+            Self::Asff(destination) => match asff::finding(schema, event, destination) {
                 Some(finding) => line.push_str(finding.json()),
                 None => return false,
             },
-            Self::Cloudtrail => line.push_str(&cloudtrail::audit_event(schema, event, destination).json()),
+            Self::Cloudtrail(destination) => {
+                line.push_str(&cloudtrail::audit_event(schema, event, destination).json());
+            }
         }
         true
     }
@@ -83,16 +102,14 @@ struct Counts {
 
 /// Where records go, and in which form.
 struct Output<'o, W> {
-    form: Form,
-    destination: Destination,
+    target: Target,
     out: W,
     quarantine: Option<&'o mut BufWriter<File>>,
 }
 
 /// Runs the command: 0 when every record is mapped, 3 when some are refused.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let destination = Destination::new(&args.aws_account, &args.aws_region);
-    let destination = destination.map_err(|error| Failure::Usage(error.to_string()))?;
+    let target = Target::new(args)?;
     let set = mappings::compile(&mappings::read(args.mappings.as_deref())?, args.ocsf_version)?;
     let mapper = Mapper::new(&set, Options { raw_data: args.raw_data });
     let mut quarantine = match &args.quarantine {
@@ -100,7 +117,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         None => None,
     };
     let out = BufWriter::new(std::io::stdout().lock());
-    let mut output = Output { form: args.to, destination, out, quarantine: quarantine.as_mut() };
+    let mut output = Output { target, out, quarantine: quarantine.as_mut() };
     let mut counts = Counts::default();
     let paths = input::read(&args.files)?;
     if args.files.is_empty() {
@@ -141,7 +158,7 @@ fn map(
             Outcome::Mapped(mapped) => {
                 *counts.mapped.entry(mapped.kind.to_owned()).or_default() += 1;
                 line.clear();
-                if output.form.write(schema, &mapped.event, &output.destination, &mut line) {
+                if output.target.write(schema, &mapped.event, &mut line) {
                     line.push('\n');
                     output.out.write_all(line.as_bytes())?;
                 } else {

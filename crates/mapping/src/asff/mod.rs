@@ -6,9 +6,9 @@
 //!
 //! - **Identity.** `Id` is `finding_info.uid`: the same over all updates of a finding, and what the lake's row is found by.
 //!   `UpdatedAt` is the latest time that the event knows, which decides over the order of updates.
-//! - **Limits.** Each documented length is part of its field's type ([`crate::bounded`]): texts are cut at a character and end
+//! - **Limits.** Each documented length is part of its field's type (`bounded.rs`): texts are cut at a character and end
 //!   with `…`, identifiers keep their beginning and a digest of the whole, addresses are whole or left out. Lists keep their
-//!   first elements, and `ProductFields` says under `tributary/truncated` how many are missing. See [`size`] for 240 KB.
+//!   first elements, and `ProductFields` says under `tributary/truncated` how many are missing. `size.rs` keeps 240 KB.
 //! - **Sources of the rules.** The API reference of `BatchImportFindings` (the same text is in botocore's service model), the
 //!   user guide ("AWS Security Finding Format", "Types taxonomy for ASFF", "Other object in ASFF"), and the partner guide
 //!   ("Guidelines for mapping findings into ASFF"). `tests/peers/aws_forms.py` judges findings by the first two.
@@ -118,7 +118,7 @@ fn form<'v>(event: View<'v>, class: Class, destination: &'v Destination, marks: 
         process: evidence::process(event),
         threat_intel_indicators: evidence::indicators(event, times.last, marks),
         resources: resources::resources(event, destination, &id, marks),
-        workflow: state::workflow(event, compliance.as_ref()),
+        workflow: state::workflow(event, class, compliance.as_ref()),
         record_state: state::record_state(event, compliance.as_ref()),
         compliance,
         vulnerabilities: vulnerabilities::vulnerabilities(event, marks),

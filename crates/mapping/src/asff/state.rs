@@ -3,6 +3,7 @@
 use crate::bounded::{Id, Text};
 use crate::view::View;
 
+use super::Class;
 use super::form::{
     Compliance, ComplianceStatus, Label, RecordState, Severity, Standard, StatusReason, Workflow, WorkflowStatus,
 };
@@ -66,10 +67,13 @@ pub(crate) fn compliance<'v>(event: View<'v>, marks: &mut Marks) -> Option<Compl
 }
 
 /// Where the source's own investigation stands. Security Hub takes it when it sees a finding for the first time only.
-pub(crate) fn workflow(event: View<'_>, compliance: Option<&Compliance<'_>>) -> Workflow {
+///
+/// A check that does not apply may apply tomorrow. Security Hub resets a resolved finding that becomes active again, but never
+/// a suppressed one, which would then hide a failure: only what somebody dismissed, a detection, is suppressed.
+pub(crate) fn workflow(event: View<'_>, class: Class, compliance: Option<&Compliance<'_>>) -> Workflow {
     let status = match event.int("status_id") {
-        Some(SUPPRESSED) => WorkflowStatus::Suppressed,
-        Some(RESOLVED) => WorkflowStatus::Resolved,
+        Some(SUPPRESSED) if class == Class::Detection => WorkflowStatus::Suppressed,
+        Some(SUPPRESSED | RESOLVED) => WorkflowStatus::Resolved,
         _ if compliance.is_some_and(|compliance| compliance.status == ComplianceStatus::Passed) => {
             WorkflowStatus::Resolved
         }

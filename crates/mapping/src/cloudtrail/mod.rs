@@ -6,7 +6,7 @@
 //!
 //! - **Identity.** The entry's `id` and the event's `UID` are `metadata.uid`: an event that is sent twice has the same.
 //! - **Limits.** Texts are cut at a character and end with `…`, identifiers keep their beginning and a digest of the whole
-//!   ([`crate::bounded`]). JSON objects leave out their largest members and name them under `truncated` ([`members`]).
+//!   (`bounded.rs`). JSON objects leave out their largest members and name them under `truncated` (`members.rs`).
 //! - **The original.** `additionalEventData.ocsf` is the event itself, with `raw_data` and `unmapped` where it has them.
 //! - **Sources of the rules.** The API reference of `PutAuditEvents` (botocore's service model), and the user guide,
 //!   "CloudTrail Lake integrations event schema". `tests/peers/aws_forms.py` judges events by them.

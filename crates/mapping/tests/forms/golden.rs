@@ -123,6 +123,9 @@ fn a_finding_that_is_settled_is_archived() {
     }
     let check = |id: i64| [status(1), ("/activity_id", json!(2)), ("/compliance/status_id", json!(id))];
     assert_eq!(state("passed_check", &check(1)), ("ARCHIVED".to_owned(), "RESOLVED".to_owned()));
+    // Does not apply: Security Hub would never bring a suppressed finding back.
+    let not_applicable = [status(3), ("/activity_id", json!(1)), ("/compliance/status_id", json!(99))];
+    assert_eq!(state("passed_check", &not_applicable), ("ARCHIVED".to_owned(), "RESOLVED".to_owned()));
     assert_eq!(state("passed_check", &check(3)), ("ACTIVE".to_owned(), "NEW".to_owned()));
     assert_eq!(changed("passed_check", &check(2))["Compliance"]["Status"], "WARNING");
     assert_eq!(changed("passed_check", &check(99))["Compliance"]["Status"], "NOT_AVAILABLE");
