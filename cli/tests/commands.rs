@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+#[path = "commands/map.rs"]
+mod map;
 #[path = "commands/validate.rs"]
 mod validate;
 
@@ -27,6 +29,7 @@ fn tributary() -> Command {
         "TRIBUTARY_CONFIG",
         "OCSF_VERSION",
         "AWS_REGION",
+        "AWS_ACCOUNT_ID",
     ] {
         command.env_remove(name);
     }

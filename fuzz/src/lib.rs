@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 use tributary_json::{Doc, Limits};
-use tributary_mapping::{Mapper, MappingSet, Options, Origin, Outcome, Reason, Scratch};
+use tributary_mapping::{Destination, Mapper, MappingSet, Options, Origin, Outcome, Reason, Scratch, asff, cloudtrail};
 use tributary_ocsf::validate::{Rules, Validator};
 use tributary_ocsf::{Value, write_object};
 
@@ -50,6 +50,29 @@ pub fn check_body(set: &MappingSet, validator: &Validator<'_>, body: &str, optio
                 assert!(report.valid, "{:?}\n{event}", report.findings);
             }
         }
+    }
+}
+
+/// Maps a body and checks the other forms of its events: valid JSON of bounded size, none that an identifier could break.
+pub fn check_forms(set: &MappingSet, body: &str, destination: &Destination) {
+    let arena = Bump::new();
+    let (mut scratch, mut outcomes) = (Scratch::default(), Vec::new());
+    let origin = Origin { uid: "0123456789ab-0-42", enqueued_time: Some(1_767_225_600_000) };
+    Mapper::new(set, Options { raw_data: true }).map_body(body, origin, &arena, &mut scratch, &mut outcomes);
+    for outcome in &outcomes {
+        let Outcome::Mapped(mapped) = outcome else { continue };
+        if let Some(finding) = asff::finding(set.schema(), &mapped.event, destination) {
+            assert!(finding.json().len() <= 240_000 && finding.id().encode_utf16().count() <= 512);
+            let value: serde_json::Value = serde_json::from_str(finding.json()).unwrap();
+            assert_eq!(value["Id"], finding.id());
+            assert!((1..=32).contains(&value["Resources"].as_array().unwrap().len()));
+            assert_eq!(asff::finding(set.schema(), &mapped.event, destination).as_ref(), Some(&finding));
+        }
+        let event = cloudtrail::audit_event(set.schema(), &mapped.event, destination);
+        assert!(event.event_data().len() <= 256_000);
+        let value: serde_json::Value = serde_json::from_str(event.event_data()).unwrap();
+        assert_eq!(value["UID"], event.id());
+        assert!(value["additionalEventData"].to_string().len() <= 28_000);
     }
 }
 

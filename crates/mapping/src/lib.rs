@@ -11,15 +11,22 @@
 //!                                                     └─▶ Outcome::Routed, Outcome::Skipped
 //! ```
 //!
+//! OCSF is the one canonical form. [`asff::finding`] and [`cloudtrail::audit_event`] derive the forms of Security Hub and
+//! CloudTrail Lake from the typed event, whatever kind it came from.
+//!
 //! **Invariants:** no I/O, no clock; evaluation is total (no panic, bounded depth and size); a source value can only
 //! ever become the attribute that the map names; a mapping set that does not pass its static check does not exist.
 
 mod accept;
+pub mod asff;
+mod bounded;
 mod cases;
 mod classify;
+pub mod cloudtrail;
 mod compile;
 mod derive;
 mod describe;
+mod destination;
 mod diagnostic;
 mod eval;
 mod file;
@@ -39,10 +46,12 @@ mod syntax;
 mod timestamp;
 mod unmapped;
 mod unwrap;
+mod view;
 mod yaml;
 
 pub use cases::{Case, CaseReport, run_case};
 pub use describe::{describe_kinds, explain};
+pub use destination::{Destination, InvalidDestination, Partition};
 pub use diagnostic::Diagnostic;
 pub use mapper::{Mapper, Scratch};
 pub use outcome::{Mapped, Options, Origin, Outcome, Reason, Refused, Routed, Skipped};

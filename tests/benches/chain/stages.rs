@@ -6,7 +6,7 @@ use bumpalo::Bump;
 use tributary_azure_mappings::shipped;
 use tributary_json::{Doc, Limits};
 use tributary_lake::{Row, Stamp, encode, group, write_parquet};
-use tributary_mapping::{Mapper, MappingSet, Options, Origin, Outcome, Scratch};
+use tributary_mapping::{Destination, Mapped, Mapper, MappingSet, Options, Origin, Outcome, Scratch, asff, cloudtrail};
 use tributary_ocsf::columns::Columns;
 use tributary_ocsf::validate::{Rules, Validator};
 use tributary_ocsf::{Version, write_object};
@@ -81,6 +81,8 @@ impl Chain {
             ("JSON parse (tape)", Box::new(|| self.parse())),
             ("JSON parse (serde_json::Value, for comparison)", Box::new(|| self.parse_serde())),
             ("JSON -> OCSF events", Box::new(|| self.map())),
+            ("JSON -> OCSF events -> ASFF findings", Box::new(|| self.forms(Self::asff))),
+            ("JSON -> OCSF events -> CloudTrail Lake events", Box::new(|| self.forms(Self::cloudtrail))),
             (
                 "JSON -> OCSF rows in Arrow",
                 Box::new(|| self.arrow().iter().map(RecordBatch::get_array_memory_size).sum()),
@@ -139,6 +141,25 @@ impl Chain {
         let outcomes = self.mapped(&arena);
         assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Mapped(_))));
         arena.allocated_bytes()
+    }
+
+    /// Every event in another form; the bytes of all.
+    fn forms(&self, form: impl Fn(&Self, &Mapped<'_>, &Destination) -> usize) -> usize {
+        let arena = Bump::new();
+        let destination = Destination::new("111122223333", "eu-west-1").unwrap();
+        let bytes = |outcome: &Outcome<'_>| match outcome {
+            Outcome::Mapped(mapped) => form(self, mapped, &destination),
+            Outcome::Refused(refused) => panic!("{}", refused.detail),
+        };
+        self.mapped(&arena).iter().map(bytes).sum()
+    }
+
+    fn asff(&self, mapped: &Mapped<'_>, destination: &Destination) -> usize {
+        asff::finding(self.set.schema(), &mapped.event, destination).unwrap().json().len()
+    }
+
+    fn cloudtrail(&self, mapped: &Mapped<'_>, destination: &Destination) -> usize {
+        cloudtrail::audit_event(self.set.schema(), &mapped.event, destination).json().len()
     }
 
     /// One batch an object, as the transformer makes them.

@@ -7,6 +7,7 @@
 
 mod cases;
 mod corpus;
+mod forms;
 mod generate;
 mod mutate;
 mod node;
