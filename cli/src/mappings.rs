@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tributary_azure_mappings::{functions, sources};
-use tributary_mapping::{MappingSet, Sources};
+use tributary_mapping::{Diagnostic, MappingSet, Sources};
 use tributary_ocsf::Version;
 
 use crate::failure::Failure;
@@ -26,8 +26,15 @@ pub(crate) fn read(folder: Option<&Path>) -> Result<Sources, Failure> {
 
 /// Compiles the files for a version.
 pub(crate) fn compile(sources: &Sources, version: Version) -> Result<MappingSet, Failure> {
-    MappingSet::compile(sources, functions(), version).map_err(|faults| {
-        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        Failure::Check(format!("the mapping files do not pass their check for ocsf {version}\n{}", lines.join("\n")))
-    })
+    MappingSet::compile(sources, functions(), version).map_err(|faults| failure(version, &faults))
+}
+
+/// Fails when there are faults.
+pub(crate) fn refuse(version: Version, faults: &[Diagnostic]) -> Result<(), Failure> {
+    if faults.is_empty() { Ok(()) } else { Err(failure(version, faults)) }
+}
+
+fn failure(version: Version, faults: &[Diagnostic]) -> Failure {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    Failure::Check(format!("the mapping files do not pass their check for ocsf {version}\n{}", lines.join("\n")))
 }

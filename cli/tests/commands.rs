@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 #[path = "commands/map.rs"]
 mod map;
+#[path = "commands/mappings.rs"]
+mod mappings;
 #[path = "commands/validate.rs"]
 mod validate;
 

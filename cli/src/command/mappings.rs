@@ -1,14 +1,16 @@
 //! `tributary mappings`: the files, their check and their cases.
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
-use tributary_mapping::{Case, MappingSet, describe_kinds, explain, run_case};
+use tributary_mapping::{Case, Kind, MappingSet, Trace, Traced, check, describe_kinds, explain, run_case, trace};
 use tributary_ocsf::Version;
 
 use crate::failure::{CHECK_FAILED, Failure};
-use crate::mappings;
+use crate::{input, mappings};
 
 /// Flags of `mappings`.
 #[derive(Debug, clap::Args)]
@@ -48,10 +50,16 @@ enum Action {
         #[arg(long)]
         check: bool,
     },
-    /// Show every attribute of a kind with its origin
+    /// Show every attribute of a kind with its origin; with --event the value at each step
     Explain {
         /// The kind
         kind: String,
+        /// An event's body: show what becomes of its records of this kind, and how
+        #[arg(long, value_name = "FILE")]
+        event: Option<PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
         /// OCSF version
         #[arg(long, default_value_t = Version::V1_3_0)]
         ocsf_version: Version,
@@ -66,6 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Action::Check => {
             for version in Version::ALL {
                 let set = compile(version)?;
+                mappings::refuse(version, &check(&set, &sources))?;
                 println!("ocsf {version}: {} kinds, no faults", set.kinds().len());
             }
             Ok(ExitCode::SUCCESS)
@@ -80,9 +89,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Action::List { json, markdown } => {
             let set = compile(Version::V1_3_0)?;
             if *markdown {
-                print!("{}", describe_kinds(&set));
+                print(&describe_kinds(&set))?;
             } else {
-                list(&set, *json);
+                print(&list(&set, *json))?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -93,34 +102,94 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             }
             Ok(if *check && stale > 0 { ExitCode::from(CHECK_FAILED) } else { ExitCode::SUCCESS })
         }
-        Action::Explain { kind, ocsf_version } => {
+        Action::Explain { kind, event, json, ocsf_version } => {
             let set = compile(*ocsf_version)?;
             let Some(found) = set.kinds().iter().find(|known| known.name == *kind) else {
                 let names: Vec<&str> = set.kinds().iter().map(|kind| kind.name.as_str()).collect();
                 return Err(Failure::Usage(format!("there is no kind {kind:?}: use one of {}", names.join(", "))));
             };
-            println!("{}: {} ({})", found.name, found.title, found.file);
-            for (title, lines) in explain(found) {
-                println!("\n{title}");
-                let width = lines.iter().map(|line| line.path.len()).max().unwrap_or(0);
-                for line in lines {
-                    println!("  {:width$}  {}", line.path, line.origin);
-                }
-            }
+            let text = match event {
+                Some(file) => explained_event(&set, found, file, *json)?,
+                None => explained(found, *json),
+            };
+            print(&text)?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-fn list(set: &MappingSet, as_json: bool) {
-    for kind in set.kinds() {
-        let classes: Vec<&str> = kind.variants.iter().map(|variant| variant.class.as_str()).collect();
+/// Writes to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+fn explained(kind: &Kind, as_json: bool) -> String {
+    let mut out = String::new();
+    if !as_json {
+        let _ = writeln!(out, "{}: {} ({})", kind.name, kind.title, kind.file);
+    }
+    for (title, lines) in explain(kind) {
         if as_json {
-            println!("{}", json!({"kind": kind.name, "title": kind.title, "classes": classes}));
-        } else {
-            println!("{:36} {:36} {}", kind.name, classes.join(", "), kind.title);
+            for line in lines {
+                let line = json!({"variant": title, "path": line.path, "origin": line.origin});
+                let _ = writeln!(out, "{line}");
+            }
+            continue;
+        }
+        let width = lines.iter().map(|line| line.path.len()).max().unwrap_or(0);
+        let _ = writeln!(out, "\n{title}");
+        for line in lines {
+            let _ = writeln!(out, "  {:width$}  {}", line.path, line.origin);
         }
     }
+    out
+}
+
+fn explained_event(set: &MappingSet, kind: &Kind, file: &Path, as_json: bool) -> Result<String, Failure> {
+    let input = input::open(file)?;
+    let body = String::from_utf8_lossy(&input.bytes);
+    let traces = trace(set, kind, &body, input.enqueued_time);
+    let traces = traces.map_err(|why| Failure::Usage(format!("{}: {why}", file.display())))?;
+    let mut out = String::new();
+    if !as_json {
+        let _ = writeln!(out, "{}: {} ({})", kind.name, kind.title, kind.file);
+    }
+    for Trace { index, title, attributes } in traces {
+        if as_json {
+            for Traced { path, origin, value, steps } in attributes {
+                let line = json!({"record": index, "path": path, "value": value, "origin": origin, "steps": steps});
+                let _ = writeln!(out, "{line}");
+            }
+            continue;
+        }
+        let _ = writeln!(out, "\nrecord {index}: {title}");
+        for Traced { path, origin, value, steps } in attributes {
+            let _ = writeln!(out, "  {path} = {}", value.as_deref().unwrap_or("absent"));
+            if !origin.is_empty() {
+                let _ = writeln!(out, "      from {origin}");
+            }
+            for step in steps {
+                let _ = writeln!(out, "      {step}");
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn list(set: &MappingSet, as_json: bool) -> String {
+    let mut out = String::new();
+    for kind in set.kinds() {
+        let mut classes: Vec<&str> = kind.variants.iter().map(|variant| variant.class.as_str()).collect();
+        classes.dedup();
+        let _ = if as_json {
+            let line = json!({"kind": kind.name, "title": kind.title, "classes": classes, "general": kind.is_general(),
+                "securityHub": kind.security_hub});
+            writeln!(out, "{line}")
+        } else {
+            writeln!(out, "{:36} {:36} {}", kind.name, classes.join(", "), kind.title)
+        };
+    }
+    out
 }
 
 fn test(sets: &[&MappingSet], cases: &[Case], update: Option<&PathBuf>) -> Result<ExitCode, Failure> {

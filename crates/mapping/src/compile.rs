@@ -1,6 +1,7 @@
 //! From a mapping file to a plan: every path, type and value is checked against OCSF here, or the file is refused.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tributary_ocsf::{Attr, AttrIx, BaseType, Constraint, Requirement, Schema, ShapeId, ShapeKind, Version};
@@ -9,7 +10,7 @@ use crate::diagnostic::{Fault, Pos, closest};
 use crate::file::{VariantFile, mapping};
 use crate::function::Function;
 use crate::plan::{
-    ConstraintPlan, FieldPlan, Header, Literal, Lookup, ObjectPlan, ObservableAttrs, Plan, Source, ValuePlan,
+    ConstraintPlan, FieldPlan, Header, Literal, Lookup, ObjectPlan, ObservableAttrs, Plan, Read, Source, ValuePlan,
 };
 use crate::scope::Scope;
 use crate::syntax::parse_cond;
@@ -20,6 +21,8 @@ pub(crate) struct Library<'c> {
     pub(crate) schema: &'static Schema,
     pub(crate) functions: &'c HashMap<&'static str, Function>,
     pub(crate) lookups: &'c HashMap<String, Arc<Lookup>>,
+    /// Names of the tables that some expression reads.
+    pub(crate) read_lookups: &'c RefCell<BTreeSet<String>>,
 }
 
 /// Attributes of the event that the engine derives and no file may set.
@@ -44,6 +47,9 @@ pub(crate) struct Compiler<'c> {
     pub(crate) profiles: Vec<&'static str>,
     pub(crate) scopes: Vec<Scope>,
     pub(crate) scope: usize,
+    pub(crate) reads: Vec<Read>,
+    /// Where the expression stands that is being compiled.
+    pub(crate) reading: Pos,
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -62,8 +68,15 @@ pub(crate) fn compile(
             None => fault,
         }]);
     };
-    let mut compiler =
-        Compiler { library, profiles: Vec::new(), scopes: vec![Scope::default()], scope: 0, faults: Vec::new() };
+    let mut compiler = Compiler {
+        library,
+        profiles: Vec::new(),
+        scopes: vec![Scope::default()],
+        scope: 0,
+        reads: Vec::new(),
+        reading: variant.pos,
+        faults: Vec::new(),
+    };
     for (name, pos) in &variant.profiles {
         match shape.profiles.iter().find(|profile| *profile == name) {
             Some(profile) => compiler.profiles.push(profile),
@@ -75,7 +88,10 @@ pub(crate) fn compile(
     }
     let when = match &variant.when {
         Some((text, pos)) => match parse_cond(text, *pos) {
-            Ok(cond) => Some(compiler.cond(cond)),
+            Ok(cond) => {
+                compiler.reading = *pos;
+                Some(compiler.cond(cond))
+            }
             Err(fault) => {
                 compiler.fault(fault);
                 None
@@ -127,6 +143,8 @@ impl Compiler<'_> {
         let metadata_shape = metadata_attr.object?;
         let metadata = self.object(metadata_shape, &metadata_entries, "metadata", variant.pos);
         let (time_ix, time_attr) = shape.attr_named("time")?;
+        let time_origin =
+            time_entry.as_ref().map_or_else(|| "the hub's enqueued time".to_owned(), |entry| origin(&entry.value));
         let time = match time_entry {
             Some(entry) => {
                 let target = self.target(shape, time_attr, "time");
@@ -171,9 +189,11 @@ impl Compiler<'_> {
             class_uid: shape.uid?.into(),
             profiles: std::mem::take(&mut self.profiles),
             scopes: std::mem::take(&mut self.scopes),
+            reads: std::mem::take(&mut self.reads),
             root,
             metadata,
             time,
+            time_origin,
             header,
         })
     }
@@ -286,6 +306,7 @@ impl Compiler<'_> {
                 value: value.1,
                 origin: origin(&entry.value),
                 name: value.2,
+                pos: entry.pos,
             });
         }
         plan.fields.sort_by_key(|field| field.attr);
@@ -397,6 +418,7 @@ impl Compiler<'_> {
             self.fault(Fault::new(yaml.pos, "expected a condition, such as .Type == ip"));
             return None;
         };
+        self.reading = yaml.pos;
         match parse_cond(text, yaml.pos) {
             Ok(cond) => Some(self.cond(cond)),
             Err(fault) => {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use tributary_ocsf::{AttrIx, Schema, ShapeId};
 
-use crate::plan::{ElementPlan, ItemPlan, ObjectPlan, Plan, ScalarPlan, ValuePlan};
-use crate::set::{Kind, MappingSet};
+use crate::plan::{ElementPlan, FieldPlan, ItemPlan, ObjectPlan, Plan, ScalarPlan, ValuePlan};
+use crate::set::MappingSet;
 
 /// One line of a map: an attribute and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,33 @@ pub(crate) fn targets(schema: &Schema, plan: &Plan, paths: &mut BTreeSet<String>
     }
     object(schema, &plan.root, "", paths);
     object(schema, &plan.metadata, "metadata", paths);
+}
+
+/// Every attribute that a plan's file sets, with its dotted path: without indices, in no order.
+pub(crate) fn fields<'p>(plan: &'p Plan, visit: &mut dyn FnMut(&str, &'p FieldPlan)) {
+    object_fields(&plan.root, "", visit);
+    object_fields(&plan.metadata, "metadata", visit);
+}
+
+fn object_fields<'p>(plan: &'p ObjectPlan, path: &str, visit: &mut dyn FnMut(&str, &'p FieldPlan)) {
+    for field in &plan.fields {
+        let full = join(path, field.name);
+        visit(&full, field);
+        let mut item = |item: &'p ItemPlan| {
+            if let ItemPlan::Object(plan) = item {
+                object_fields(plan, &full, visit);
+            }
+        };
+        match &field.value {
+            ValuePlan::List(elements) => elements.iter().for_each(|element| match element {
+                ElementPlan::One(_, one) => item(one),
+                ElementPlan::Each { cases, .. } => cases.iter().for_each(|(_, one)| item(one)),
+                ElementPlan::Spread(..) => {}
+            }),
+            ValuePlan::Object(inner) => object_fields(inner, &full, visit),
+            ValuePlan::Scalar(_) | ValuePlan::Json(_) => {}
+        }
+    }
 }
 
 fn name(schema: &Schema, shape: ShapeId, attr: AttrIx) -> Option<&'static str> {
@@ -95,49 +122,33 @@ fn join(base: &str, name: &str) -> String {
     if base.is_empty() { name.to_owned() } else { format!("{base}.{name}") }
 }
 
-/// Every attribute of a kind with its origin, variant by variant.
-pub fn explain(kind: &Kind) -> Vec<(String, Vec<Line>)> {
-    kind.variants
-        .iter()
-        .map(|variant| {
-            let title = match &variant.when_text {
-                Some(when) => format!("{} when {when}", variant.class),
-                None => variant.class.clone(),
-            };
-            let mut lines = Vec::new();
-            for plan in [&variant.plan.root, &variant.plan.metadata] {
-                origins(plan, &mut lines);
-            }
-            for path in [
-                "class_uid",
-                "class_name",
-                "category_uid",
-                "category_name",
-                "type_uid",
-                "type_name",
-                "time_dt",
-                "metadata.version",
-                "metadata.uid",
-                "metadata.profiles",
-                "observables",
-                "unmapped",
-            ] {
-                lines.push(Line { path: path.to_owned(), origin: "derived".to_owned() });
-            }
-            lines.sort_by(|a, b| a.path.cmp(&b.path));
-            (title, lines)
-        })
-        .collect()
-}
+/// What the engine sets by itself.
+pub(crate) const DERIVED: &[&str] = &[
+    "class_uid",
+    "class_name",
+    "category_uid",
+    "category_name",
+    "type_uid",
+    "type_name",
+    "time_dt",
+    "metadata.version",
+    "metadata.uid",
+    "metadata.profiles",
+    "observables",
+    "unmapped",
+];
 
-fn origins(plan: &ObjectPlan, lines: &mut Vec<Line>) {
-    for field in &plan.fields {
-        let path = join(&plan.path, field.name);
-        match &field.value {
-            ValuePlan::Object(inner) => origins(inner, lines),
-            _ => lines.push(Line { path, origin: field.origin.clone() }),
+/// Every attribute of a plan with its origin, those inside lists too, in the order of their paths.
+pub(crate) fn origins(plan: &Plan) -> Vec<Line> {
+    let mut lines = vec![Line { path: "time".to_owned(), origin: plan.time_origin.clone() }];
+    fields(plan, &mut |path, field| {
+        if !matches!(field.value, ValuePlan::Object(_)) {
+            lines.push(Line { path: path.to_owned(), origin: field.origin.clone() });
         }
-    }
+    });
+    lines.extend(DERIVED.iter().map(|path| Line { path: (*path).to_owned(), origin: "derived".to_owned() }));
+    lines.sort_by(|a, b| a.path.cmp(&b.path));
+    lines
 }
 
 /// The table of all kinds, as Markdown: what `docs/MAPPINGS.md` holds.

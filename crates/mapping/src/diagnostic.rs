@@ -3,16 +3,22 @@
 use std::fmt;
 
 /// A place in a file. Lines and columns count from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Pos {
     pub(crate) line: usize,
     pub(crate) column: usize,
+    /// The fragment that it is a place in, by its number from 1; 0 for the map's own file.
+    pub(crate) fragment: u16,
 }
 
 impl Pos {
+    pub(crate) fn new(line: usize, column: usize) -> Self {
+        Self { line, column, fragment: 0 }
+    }
+
     /// The place `columns` further on the same line.
     pub(crate) fn right(self, columns: usize) -> Self {
-        Self { line: self.line, column: self.column + columns }
+        Self { column: self.column + columns, ..self }
     }
 }
 
@@ -59,9 +65,11 @@ impl Fault {
         self
     }
 
-    pub(crate) fn in_file(self, file: &str) -> Diagnostic {
+    /// The fault in `file`, or in the one of the set's `fragments` that it is a place in.
+    pub(crate) fn in_file(self, file: &str, fragments: &[String]) -> Diagnostic {
+        let fragment = usize::from(self.pos.fragment).checked_sub(1).and_then(|index| fragments.get(index));
         Diagnostic {
-            file: file.to_owned(),
+            file: fragment.map_or_else(|| file.to_owned(), |name| format!("shared/{name}.yaml")),
             line: self.pos.line,
             column: self.pos.column,
             message: self.message,

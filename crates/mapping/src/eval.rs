@@ -43,9 +43,9 @@ impl State<'_> {
 /// The record, or an element of a list in it.
 #[derive(Clone, Copy)]
 pub(crate) struct Frame<'b> {
-    scope: usize,
-    base: usize,
-    item: Val<'b>,
+    pub(crate) scope: usize,
+    pub(crate) base: usize,
+    pub(crate) item: Val<'b>,
 }
 
 pub(crate) struct Eval<'e, 'b> {
@@ -119,7 +119,7 @@ impl<'b> Eval<'_, 'b> {
     }
 
     /// An object; `None` when it is empty, excluded by its condition, or lacks what it requires.
-    fn object(&mut self, plan: &'b ObjectPlan, frame: Frame<'b>) -> Option<&'b Object<'b>> {
+    pub(crate) fn object(&mut self, plan: &'b ObjectPlan, frame: Frame<'b>) -> Option<&'b Object<'b>> {
         let mark = self.mark();
         let start = self.state.fields.len();
         if let Some(when) = &plan.when
@@ -243,7 +243,7 @@ impl<'b> Eval<'_, 'b> {
     }
 
     /// Elements of an array or list; anything else is its own only element.
-    fn for_each(&mut self, whole: Val<'b>, mut visit: impl FnMut(&mut Self, Val<'b>)) {
+    pub(crate) fn for_each(&mut self, whole: Val<'b>, mut visit: impl FnMut(&mut Self, Val<'b>)) {
         match whole {
             Val::None => {}
             Val::List(values) => values.iter().for_each(|value| visit(self, *value)),
@@ -351,7 +351,7 @@ impl<'b> Eval<'_, 'b> {
                 }
                 Val::None
             }
-            ExprPlan::Call { body, input, args } => {
+            ExprPlan::Call { body, input, args, .. } => {
                 let value = match input {
                     Some(input) => self.eval(input, frame),
                     None => Val::None,
@@ -439,7 +439,7 @@ impl<'b> Eval<'_, 'b> {
     }
 
     /// JSON text for a `json_t` attribute.
-    fn json(&mut self, plan: &'b JsonPlan, frame: Frame<'b>) -> Option<&'b str> {
+    pub(crate) fn json(&mut self, plan: &'b JsonPlan, frame: Frame<'b>) -> Option<&'b str> {
         let mark = self.mark();
         let mut out = String::new();
         if self.write_json(plan, frame, &mut out) {

@@ -42,6 +42,7 @@ impl Compiler<'_> {
             && is_expression(text)
         {
             let target = self.target(shape, attr, path);
+            self.reading = yaml.pos;
             let expr = parse_expr(text, yaml.pos).and_then(|expr| self.expr(expr));
             return match expr {
                 Ok(expr) if target.base() != BaseType::Json => Some(ElementPlan::Spread(expr, target)),
@@ -67,6 +68,7 @@ impl Compiler<'_> {
         let source = find("each").ok_or_else(|| Fault::new(yaml.pos, "`each` is missing"))?;
         let text = source.scalar().ok_or_else(|| Fault::new(source.pos, "expected a path after `each:`"))?;
         let list_expr = parse_expr(text, source.pos)?;
+        self.reading = source.pos;
         let list_plan = self.expr(list_expr)?;
         let outer = self.scope;
         self.scopes.push(Scope::default());

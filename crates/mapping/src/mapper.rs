@@ -32,10 +32,10 @@ const MAX_CATEGORY: usize = 64;
 /// Memory that is used again from body to body.
 #[derive(Debug, Default)]
 pub struct Scratch<'b> {
-    doc: Doc<'b>,
-    state: State<'b>,
+    pub(crate) doc: Doc<'b>,
+    pub(crate) state: State<'b>,
     records: Vec<NodeId>,
-    bindings: Bindings,
+    pub(crate) bindings: Bindings,
     used: Used,
     unmapped: Vec<(&'b str, &'b str)>,
     /// What every record of the current text says of itself in `unmapped`.
@@ -293,7 +293,7 @@ impl<'m> Mapper<'m> {
     }
 
     /// Replaces the strings that the kind says hold JSON by what they hold.
-    fn open_json<'b>(&self, kind: &'b Kind, record: NodeId, arena: &'b Bump, scratch: &mut Scratch<'b>) {
+    pub(crate) fn open_json<'b>(&self, kind: &'b Kind, record: NodeId, arena: &'b Bump, scratch: &mut Scratch<'b>) {
         for steps in &kind.parse {
             // Bound anew each time: an opened string may hold the next one.
             scratch.bindings.clear();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tributary_ocsf::{AttrIx, BaseType, EnumTable, ShapeId, TypeDef};
 
+use crate::diagnostic::Pos;
 use crate::function::Body;
 use crate::scope::{Scope, SlotId};
 use crate::syntax::Compare;
@@ -18,10 +19,25 @@ pub(crate) struct Plan {
     pub(crate) profiles: Vec<&'static str>,
     /// Scope 0 is the record's; each `each` has its own.
     pub(crate) scopes: Vec<Scope>,
+    /// Every path that an expression reads.
+    pub(crate) reads: Vec<Read>,
     pub(crate) root: ObjectPlan,
     pub(crate) metadata: ObjectPlan,
     pub(crate) time: Source,
+    /// How the file says the time, for `explain`.
+    pub(crate) time_origin: String,
     pub(crate) header: Header,
+}
+
+/// A source path in an expression.
+#[derive(Debug, Clone)]
+pub(crate) struct Read {
+    pub(crate) scope: usize,
+    pub(crate) slot: SlotId,
+    /// Where the expression stands.
+    pub(crate) pos: Pos,
+    /// The path as written.
+    pub(crate) text: String,
 }
 
 /// Where the derived attributes of the event itself stand.
@@ -90,6 +106,8 @@ pub(crate) struct FieldPlan {
     pub(crate) origin: String,
     /// Name of the attribute, for paths.
     pub(crate) name: &'static str,
+    /// Where the file sets it.
+    pub(crate) pos: Pos,
 }
 
 #[derive(Debug)]
@@ -200,7 +218,7 @@ pub(crate) enum ExprPlan {
     Int(i64),
     Float(f64),
     First(Vec<ExprPlan>),
-    Call { body: Body, input: Option<Box<ExprPlan>>, args: Vec<Literal> },
+    Call { name: &'static str, body: Body, input: Option<Box<ExprPlan>>, args: Vec<Literal> },
     Concat(Vec<ExprPlan>),
     Lookup { input: Box<ExprPlan>, table: Arc<Lookup>, column: usize },
 }

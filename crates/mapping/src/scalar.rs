@@ -9,7 +9,7 @@ use crate::compile::Compiler;
 use crate::diagnostic::{Fault, Pos, closest};
 use crate::file::{keys, list, mapping};
 use crate::function::{Function, Gives};
-use crate::plan::{CondPlan, EnumTarget, ExprPlan, JsonPlan, Literal, Source, Target};
+use crate::plan::{CondPlan, EnumTarget, ExprPlan, JsonPlan, Literal, Read, Source, Target};
 use crate::syntax::{Cond, Expr, Path, is_expression, parse_cond, parse_expr};
 use crate::yaml::{Node, Yaml};
 
@@ -54,6 +54,7 @@ impl Compiler<'_> {
         let entries = match &yaml.node {
             Node::Scalar { text, .. } if is_expression(text) => {
                 let expr = parse_expr(text, yaml.pos)?;
+                self.reading = yaml.pos;
                 return self.typed(expr, target, yaml.pos).map(Source::Expr);
             }
             Node::Scalar { text, plain } => return literal(text, *plain, target, yaml.pos).map(Source::Literal),
@@ -81,6 +82,7 @@ impl Compiler<'_> {
                     };
                     let text = when.scalar().ok_or_else(|| Fault::new(when.pos, "expected a condition"))?;
                     let cond = parse_cond(text, when.pos)?;
+                    self.reading = when.pos;
                     cases.push((self.cond(cond), self.try_source(value, target)?));
                 }
             }
@@ -98,6 +100,7 @@ impl Compiler<'_> {
         };
         let text = from.scalar().ok_or_else(|| Fault::new(from.pos, "expected an expression after `from:`"))?;
         let expr = parse_expr(text, from.pos)?;
+        self.reading = from.pos;
         let mut rows = HashMap::new();
         match find("table") {
             Some(table) => {
@@ -194,6 +197,7 @@ impl Compiler<'_> {
     fn path(&mut self, path: &Path) -> ExprPlan {
         let index = if path.root { 0 } else { self.scope };
         let slot = self.scopes.get_mut(index).map_or(crate::scope::ITEM, |scope| scope.slot(&path.steps));
+        self.reads.push(Read { scope: index, slot, pos: self.reading, text: path.to_string() });
         if index == 0 { ExprPlan::Root(slot) } else { ExprPlan::Item(slot) }
     }
 
@@ -214,7 +218,7 @@ impl Compiler<'_> {
                 None => fault.help("docs/MAPPING-LANGUAGE.md lists the functions"),
             });
         };
-        let Function { args: (min, max), body, .. } = function;
+        let Function { name, args: (min, max), body, .. } = function;
         // `upper(.name)` is `.name | upper`.
         let mut args = args;
         let input = match input {
@@ -237,7 +241,7 @@ impl Compiler<'_> {
             Some(input) => Some(Box::new(self.expr(input)?)),
             None => None,
         };
-        Ok(ExprPlan::Call { body, input, args: literals })
+        Ok(ExprPlan::Call { name, body, input, args: literals })
     }
 
     fn lookup(&mut self, pos: Pos, input: Option<Box<Expr>>, args: &[Expr]) -> Result<ExprPlan, Fault> {
@@ -255,6 +259,7 @@ impl Compiler<'_> {
             return Err(Fault::new(pos, format!("table {table} has no column {column:?}"))
                 .help(format!("its columns are {}", found.columns.join(", "))));
         };
+        self.library.read_lookups.borrow_mut().insert(table.clone());
         Ok(ExprPlan::Lookup { input: Box::new(self.expr(*input)?), table: Arc::clone(found), column: index })
     }
 
@@ -280,6 +285,7 @@ impl Compiler<'_> {
     pub(crate) fn json(&mut self, yaml: &Yaml) -> JsonPlan {
         match &yaml.node {
             Node::Scalar { text, .. } if is_expression(text) => {
+                self.reading = yaml.pos;
                 match parse_expr(text, yaml.pos).and_then(|expr| self.expr(expr)) {
                     Ok(expr) => JsonPlan::Expr(expr),
                     Err(fault) => {

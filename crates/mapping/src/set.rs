@@ -1,5 +1,6 @@
 //! A mapping set: every kind of one or more modules, compiled and checked for one OCSF version.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use tributary_ocsf::{Schema, Version};
 
 use crate::classify::Classifier;
 use crate::compile::{Library, compile};
-use crate::diagnostic::{Diagnostic, Fault};
+use crate::diagnostic::{Diagnostic, Fault, Pos};
 use crate::file::{self, MapFile, keys, mapping, word};
 use crate::function::Function;
 use crate::mapper::library;
@@ -55,6 +56,7 @@ pub struct Variant {
     /// Name of the class.
     pub class: String,
     pub(crate) when: Option<CondPlan>,
+    pub(crate) pos: Pos,
     /// The condition as written.
     pub when_text: Option<String>,
     pub(crate) plan: Plan,
@@ -69,6 +71,10 @@ pub struct MappingSet {
     /// Asked where no other kind claims a record.
     fallback: Classifier,
     rules: Rules,
+    /// Lookup tables that no map reads.
+    pub(crate) unread: Vec<String>,
+    /// Names of the fragments, which places in them number from 1.
+    pub(crate) fragments: Vec<String>,
     digest: String,
 }
 
@@ -87,7 +93,7 @@ impl MappingSet {
             let parsed = match yaml::parse(text) {
                 Ok(yaml) => yaml,
                 Err(fault) => {
-                    faults.push(fault.in_file(path));
+                    faults.push(fault.in_file(path, &[]));
                     continue;
                 }
             };
@@ -107,11 +113,16 @@ impl MappingSet {
                 Some(_) => Ok(()),
             };
             if let Err(fault) = result {
-                faults.push(fault.in_file(path));
+                faults.push(fault.in_file(path, &[]));
             }
         }
+        let names: Vec<String> = fragments.keys().cloned().collect();
+        for (number, fragment) in (1..).zip(fragments.values_mut()) {
+            fragment.mark(number);
+        }
         let functions = library(functions);
-        let library = Library { schema, functions: &functions, lookups: &lookups };
+        let read_lookups = RefCell::default();
+        let library = Library { schema, functions: &functions, lookups: &lookups, read_lookups: &read_lookups };
         let (mut kinds, mut read): (Vec<Kind>, Vec<(&str, MapFile)>) = (Vec::new(), Vec::new());
         for (path, stem, parsed) in &files {
             match file::read(parsed, &fragments) {
@@ -119,12 +130,12 @@ impl MappingSet {
                     if map_file.kind != *stem {
                         let fault = Fault::new(map_file.kind_pos, format!("kind {:?} stands in {path}", map_file.kind))
                             .help("the file is named after its kind");
-                        faults.push(fault.in_file(path));
+                        faults.push(fault.in_file(path, &names));
                     }
-                    kinds.push(compile_kind(&library, path, &map_file, &mut faults));
+                    kinds.push(compile_kind(&library, path, &map_file, &names, &mut faults));
                     read.push((path, map_file));
                 }
-                Err(fault) => faults.push(fault.in_file(path)),
+                Err(fault) => faults.push(fault.in_file(path, &names)),
             }
         }
         check_overlap(&read, &mut faults);
@@ -136,7 +147,10 @@ impl MappingSet {
             Classifier::new(files.flat_map(|(kind, (_, file))| file.matches.iter().map(move |alt| (kind, alt))))
         };
         let (classifier, fallback) = (claims(false), claims(true));
-        Ok(Self { schema, kinds, classifier, fallback, rules, digest: digest(sources) })
+        let read_lookups = read_lookups.into_inner();
+        let mut unread: Vec<String> = lookups.into_keys().filter(|name| !read_lookups.contains(name)).collect();
+        unread.sort();
+        Ok(Self { schema, kinds, classifier, fallback, rules, unread, fragments: names, digest: digest(sources) })
     }
 
     /// The OCSF tables that the set was compiled against.
@@ -186,23 +200,31 @@ impl MappingSet {
     }
 }
 
-fn compile_kind(library: &Library<'_>, path: &str, file: &MapFile, faults: &mut Vec<Diagnostic>) -> Kind {
+fn compile_kind(
+    library: &Library<'_>,
+    path: &str,
+    file: &MapFile,
+    names: &[String],
+    faults: &mut Vec<Diagnostic>,
+) -> Kind {
     let mut variants = Vec::new();
     let last = file.variants.len().saturating_sub(1);
     for (index, variant) in file.variants.iter().enumerate() {
         if variant.when.is_none() && index < last {
             faults.push(
-                Fault::new(variant.pos, "a variant without `when` takes everything: it must be the last").in_file(path),
+                Fault::new(variant.pos, "a variant without `when` takes everything: it must be the last")
+                    .in_file(path, names),
             );
         }
         match compile(library, variant) {
             Ok((plan, when)) => variants.push(Variant {
                 class: variant.class.0.clone(),
                 when,
+                pos: variant.pos,
                 when_text: variant.when.as_ref().map(|(text, _)| text.clone()),
                 plan,
             }),
-            Err(found) => faults.extend(found.into_iter().map(|fault| fault.in_file(path))),
+            Err(found) => faults.extend(found.into_iter().map(|fault| fault.in_file(path, names))),
         }
     }
     Kind {
@@ -237,7 +259,7 @@ fn check_overlap(files: &[(&str, MapFile)], faults: &mut Vec<Diagnostic>) {
                             format!("a record could be {} and {}", file.kind, other.kind),
                         )
                         .help("test one path in both with values that exclude each other, such as present and absent");
-                        faults.push(fault.in_file(path));
+                        faults.push(fault.in_file(path, &[]));
                     }
                 }
             }

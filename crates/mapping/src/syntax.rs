@@ -17,6 +17,23 @@ pub(crate) struct Path {
     pub(crate) steps: Vec<Step>,
 }
 
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.root { "$" } else { "" })?;
+        if self.steps.is_empty() {
+            return f.write_str(if self.root { "" } else { "." });
+        }
+        for step in &self.steps {
+            match step {
+                Step::Name(name) if name.chars().all(|c| c.is_alphanumeric() || c == '_') => write!(f, ".{name}")?,
+                Step::Name(name) => write!(f, "[{name:?}]")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// An expression.
 #[derive(Debug, Clone)]
 pub(crate) enum Expr {
@@ -487,7 +504,7 @@ mod tests {
     use super::*;
 
     fn expr(text: &str) -> Expr {
-        parse_expr(text, Pos { line: 1, column: 1 }).unwrap()
+        parse_expr(text, Pos::new(1, 1)).unwrap()
     }
 
     #[test]
@@ -514,7 +531,7 @@ mod tests {
 
     #[test]
     fn conditions() {
-        let parse = |text| parse_cond(text, Pos { line: 1, column: 1 });
+        let parse = |text| parse_cond(text, Pos::new(1, 1));
         for text in [
             ".a exists",
             ".a == ip and not .b in [x, \"y z\"] or (.c starts_with /subscriptions and .d >= 3)",
@@ -530,7 +547,7 @@ mod tests {
 
     #[test]
     fn faults_have_a_place() {
-        let fault = parse_expr(".a | ", Pos { line: 3, column: 10 }).unwrap_err();
+        let fault = parse_expr(".a | ", Pos::new(3, 10)).unwrap_err();
         assert_eq!((fault.pos.line, fault.pos.column), (3, 15));
     }
 

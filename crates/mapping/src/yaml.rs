@@ -57,6 +57,21 @@ impl Yaml {
     }
 }
 
+impl Yaml {
+    /// Says of every place in it which fragment it is in.
+    pub(crate) fn mark(&mut self, fragment: u16) {
+        self.pos.fragment = fragment;
+        match &mut self.node {
+            Node::Scalar { .. } => {}
+            Node::List(items) => items.iter_mut().for_each(|item| item.mark(fragment)),
+            Node::Map(entries) => entries.iter_mut().for_each(|entry| {
+                entry.pos.fragment = fragment;
+                entry.value.mark(fragment);
+            }),
+        }
+    }
+}
+
 /// Most levels of a mapping file; far beyond any real one.
 const MAX_DEPTH: usize = 64;
 
@@ -71,11 +86,11 @@ pub(crate) fn parse(text: &str) -> Result<Yaml, Fault> {
     if let Some(fault) = builder.fault {
         return Err(fault);
     }
-    builder.root.ok_or_else(|| Fault::new(Pos { line: 1, column: 1 }, "the file is empty"))
+    builder.root.ok_or_else(|| Fault::new(Pos::new(1, 1), "the file is empty"))
 }
 
 fn pos(mark: Marker) -> Pos {
-    Pos { line: mark.line(), column: mark.col() + 1 }
+    Pos::new(mark.line(), mark.col() + 1)
 }
 
 enum Open {

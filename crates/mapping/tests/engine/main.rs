@@ -1,6 +1,7 @@
 //! The engine on small sets of its own: module rules, the general map, repairs, and the faults that its check finds.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod faults;
 mod repairs;
 mod rules;
 

@@ -11,6 +11,8 @@ use tributary_azure_mappings::{shipped, sources};
 use tributary_mapping::{Case, Mapper, Options, Origin, Outcome, Scratch};
 use tributary_ocsf::{Version, write_object};
 
+use crate::{records, with};
+
 /// What a sender may try: to end the string, the object, the record; to be a template, a path, an expression, a command.
 const HOSTILE: &[&str] = &[
     "\"",
@@ -104,24 +106,6 @@ fn event(mapper: &Mapper<'_>, body: &str) -> Option<(String, Flat)> {
     Some((mapped.kind.to_owned(), flat))
 }
 
-/// The records of a case's body, each alone.
-fn records(body: &str) -> Vec<Json> {
-    fn collect(value: Json, out: &mut Vec<Json>) {
-        match value {
-            Json::Array(elements) => elements.into_iter().for_each(|element| collect(element, out)),
-            Json::Object(mut members) if members.get("records").is_some_and(Json::is_array) => {
-                collect(members.remove("records").unwrap_or_default(), out);
-            }
-            other => out.push(other),
-        }
-    }
-    let mut out = Vec::new();
-    if let Ok(document) = serde_json::from_str(body) {
-        collect(document, &mut out);
-    }
-    out
-}
-
 /// JSON pointers of every string in a document.
 fn strings(value: &Json, path: &str, out: &mut Vec<String>) {
     match value {
@@ -139,20 +123,6 @@ fn strings(value: &Json, path: &str, out: &mut Vec<String>) {
 /// A pointer without indices: one element of a list is like the others.
 fn field(pointer: &str) -> String {
     pointer.chars().filter(|c| !c.is_ascii_digit()).collect()
-}
-
-fn with(document: &Json, pointer: &str, value: Option<Json>) -> String {
-    let mut changed = document.clone();
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    let name = name.replace("~1", "/").replace("~0", "~");
-    match (changed.pointer_mut(parent).unwrap(), value) {
-        (Json::Object(members), Some(value)) => drop(members.insert(name, value)),
-        (Json::Object(members), None) => drop(members.remove(&name)),
-        (Json::Array(elements), Some(value)) => elements[name.parse::<usize>().unwrap()] = value,
-        (Json::Array(elements), None) => drop(elements.remove(name.parse().unwrap())),
-        _ => unreachable!(),
-    }
-    changed.to_string()
 }
 
 fn differences(a: &Flat, b: &Flat) -> BTreeSet<String> {
