@@ -13,6 +13,9 @@ use crate::schema::{Attr, AttrIx, BaseType, Requirement, Schema, ShapeId, Versio
 /// Levels of attributes that the recommended ones reach.
 const DEPTH: usize = 4;
 
+/// What the names of objects of OCSF's Windows extension begin with: columns of a class only where a map sets them.
+const WINDOWS: &str = "win/";
+
 /// What a column holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnType {
@@ -76,7 +79,7 @@ impl Columns {
     /// The columns that a class needs: required and recommended attributes to depth 4, optional scalars at the top,
     /// and every path in `extra` (dotted, without indices), with attributes of `profiles`.
     ///
-    /// Deprecated attributes are left out unless `extra` names them. Where an object comes back inside itself, or lies
+    /// Deprecated attributes, and objects of the Windows extension, are left out unless `extra` names them. Where an object comes back inside itself, or lies
     /// deeper than the cut, the column holds JSON text.
     pub fn derive(schema: &Schema, class: ShapeId, profiles: &[&str], extra: &BTreeSet<String>) -> Self {
         let walk = Derive { schema, profiles, extra };
@@ -174,7 +177,11 @@ impl Derive<'_> {
             Requirement::Required | Requirement::Recommended => true,
             Requirement::Optional => depth == 1 && attr.object.is_none(),
         };
-        if !named && (!active || !wanted || attr.deprecated.is_some() || depth > DEPTH) {
+        let windows = attr
+            .object
+            .and_then(|object| self.schema.shape(object))
+            .is_some_and(|shape| shape.name.starts_with(WINDOWS));
+        if !named && (!active || !wanted || windows || attr.deprecated.is_some() || depth > DEPTH) {
             return None;
         }
         let ty = match attr.object {

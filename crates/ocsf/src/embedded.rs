@@ -37,7 +37,7 @@ mod tests {
                 let Some(columns) = Columns::embedded(schema, shape.name) else { continue };
                 let columns = columns.unwrap();
                 assert_eq!(Some(columns.to_text().as_str()), Columns::committed(schema, shape.name));
-                assert!(columns.leaves() <= 280, "{} has {} leaves", shape.name, columns.leaves());
+                assert!(columns.leaves() <= 260, "{} has {} leaves", shape.name, columns.leaves());
                 seen += 1;
             }
         }
