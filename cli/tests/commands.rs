@@ -73,7 +73,8 @@ fn lake(folder: &Path) -> PathBuf {
     }
     assert!(cases > 20, "only {cases} cases");
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
+    // Some hostile records lack what OCSF requires: those are in quarantine.
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{}", stderr(&output));
     lake
 }
 

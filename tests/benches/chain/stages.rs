@@ -149,7 +149,7 @@ impl Chain {
         let destination = Destination::new("111122223333", "eu-west-1").unwrap();
         let bytes = |outcome: &Outcome<'_>| match outcome {
             Outcome::Mapped(mapped) => form(self, mapped, &destination),
-            Outcome::Refused(refused) => panic!("{}", refused.detail),
+            other => panic!("{other:?}"),
         };
         self.mapped(&arena).iter().map(bytes).sum()
     }
