@@ -3,6 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+#[path = "commands/changed.rs"]
+mod changed;
+#[path = "commands/s3.rs"]
+mod s3;
 #[path = "commands/validate.rs"]
 mod validate;
 
@@ -27,6 +31,10 @@ fn tributary() -> Command {
         "TRIBUTARY_CONFIG",
         "OCSF_VERSION",
         "AWS_REGION",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "MAPPINGS_URI",
+        "MAPPINGS_DIGEST",
     ] {
         command.env_remove(name);
     }
