@@ -1,4 +1,4 @@
-//! Back ends by URL: `sqlite:FILE`, `file:FOLDER`, `memory:`.
+//! Back ends by URL: `sqlite:FILE`, `file:FOLDER`, `s3://BUCKET/PREFIX`, `memory:`.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use tributary_lake::{Durability, LocalStore};
+use tributary_lake::{Bucket, BucketError, Durability, LocalStore};
 use tributary_ledger::{Ledger, MemoryLedger, SqliteLedger};
 use tributary_queue::{MemoryQueue, Queue, RedrivePolicy, SqliteQueue};
 
@@ -21,6 +21,8 @@ pub(crate) enum Backend {
     Sqlite(PathBuf),
     /// A folder.
     Folder(PathBuf),
+    /// A bucket, or a prefix in it.
+    Bucket(Bucket),
 }
 
 impl FromStr for Backend {
@@ -41,10 +43,11 @@ impl FromStr for Backend {
             "memory" => Ok(Self::Memory),
             "sqlite" => Ok(Self::Sqlite(path()?)),
             "file" => Ok(Self::Folder(path()?)),
-            "dynamodb" | "sqs" | "s3" => {
-                Err(format!("{scheme}: is not in this build: use sqlite:FILE, file:FOLDER or memory:"))
+            "s3" => text.parse().map(Self::Bucket).map_err(|error: BucketError| error.to_string()),
+            "dynamodb" | "sqs" => {
+                Err(format!("{scheme}: is not in this build: use sqlite:FILE, file:FOLDER, s3://BUCKET or memory:"))
             }
-            _ => Err(format!("{text:?} is no back end: use sqlite:FILE, file:FOLDER or memory:")),
+            _ => Err(format!("{text:?} is no back end: use sqlite:FILE, file:FOLDER, s3://BUCKET or memory:")),
         }
     }
 }
@@ -55,6 +58,7 @@ impl std::fmt::Display for Backend {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Folder(path) => write!(f, "file:{}", path.display()),
+            Self::Bucket(bucket) => bucket.fmt(f),
         }
     }
 }
@@ -65,7 +69,7 @@ impl Backend {
         match self {
             Self::Memory => Ok(Arc::new(MemoryLedger::new())),
             Self::Sqlite(path) => Ok(Arc::new(SqliteLedger::open(parent(path)?).map_err(backend)?)),
-            Self::Folder(_) => Err(self.unfit("a ledger", "sqlite:FILE or memory:")),
+            Self::Folder(_) | Self::Bucket(_) => Err(self.unfit("a ledger", "sqlite:FILE or memory:")),
         }
     }
 
@@ -75,7 +79,7 @@ impl Backend {
         match self {
             Self::Memory => Ok(Arc::new(MemoryQueue::new(policy))),
             Self::Sqlite(path) => Ok(Arc::new(SqliteQueue::open(parent(path)?, name, policy).map_err(backend)?)),
-            Self::Folder(_) => Err(self.unfit("a queue", "sqlite:FILE or memory:")),
+            Self::Folder(_) | Self::Bucket(_) => Err(self.unfit("a queue", "sqlite:FILE or memory:")),
         }
     }
 
@@ -88,7 +92,8 @@ impl Backend {
                 let store = LocalStore::open(path, Durability::Flushed);
                 Ok(Arc::new(store.map_err(|error| Failure::file("open", path, &error))?))
             }
-            Self::Sqlite(_) => Err(self.unfit("objects", "file:FOLDER or memory:")),
+            Self::Bucket(bucket) => bucket.open().map_err(|error| Failure::Usage(error.to_string())),
+            Self::Sqlite(_) => Err(self.unfit("objects", "file:FOLDER, s3://BUCKET or memory:")),
         }
     }
 
@@ -118,10 +123,11 @@ mod tests {
         assert_eq!("memory:".parse(), Ok(Backend::Memory));
         assert_eq!("sqlite:a/b.db".parse(), Ok(Backend::Sqlite("a/b.db".into())));
         assert_eq!("file:///data/lake".parse(), Ok(Backend::Folder("/data/lake".into())));
+        assert_eq!("s3://lake/a/".parse::<Backend>().map(|backend| backend.to_string()), Ok("s3://lake/a".to_owned()));
         assert_eq!("file:lake".parse::<Backend>().map(|backend| backend.to_string()), Ok("file:lake".to_owned()));
-        for text in ["", "lake", "sqlite:", "file://", "s3://bucket", "dynamodb:table", "http://x"] {
+        for text in ["", "lake", "sqlite:", "file://", "s3:bucket", "dynamodb:table", "http://x"] {
             let error = text.parse::<Backend>().unwrap_err();
-            assert!(error.contains("sqlite:FILE") || error.contains("PATH"), "{error}");
+            assert!(["sqlite:FILE", "PATH", "s3://BUCKET"].iter().any(|right| error.contains(right)), "{error}");
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Parts {
     pub(crate) set: MappingSet,
     pub(crate) layout: Layout,
     pub(crate) poll: PollConfig,
+    /// What the jobs count into.
+    pub(crate) metrics: Metrics,
     pub(crate) stop: Stop,
 }
 
@@ -48,7 +50,7 @@ impl Parts {
     pub(crate) fn jobs(self) -> Result<Jobs, Failure> {
         let transformer = Transformer::new(Arc::new(self.set), Options::default(), self.layout);
         let transformer = transformer.map_err(|error| Failure::Usage(error.to_string()))?;
-        let (metrics, staging) = (Metrics::new(), Staging::new(self.staging));
+        let (metrics, staging) = (self.metrics, Staging::new(self.staging));
         let module = self.poll.module.clone();
         let transform = Transform {
             queue: Arc::clone(&self.queue),

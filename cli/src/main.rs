@@ -11,6 +11,7 @@ mod jobs;
 mod mappings;
 mod runtime;
 mod schemas;
+mod set;
 mod settings;
 
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ use crate::failure::Failure;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 a check or an event failed; 2 wrong usage or configuration; 3 done, some records quarantined; \
+Exit codes: 0 done; 1 a check or an event failed, or mapping files were refused; 2 wrong usage or configuration; 3 done, some records quarantined; \
 4 a file, server or back end failed";
 
 /// Azure security telemetry into Amazon Security Lake as OCSF.

@@ -17,8 +17,13 @@ pub(crate) fn read(folder: Option<&Path>) -> Result<Sources, Failure> {
     }
     let mut sources = Sources::new();
     for path in files {
+        // As a deployment reads them: hidden copies and drafts are none of the files.
+        let below = path.strip_prefix(folder).unwrap_or(&path);
+        if below.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b".")) {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?;
-        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+        let name = below.to_string_lossy().replace('\\', "/");
         sources.insert(name, text);
     }
     Ok(sources)

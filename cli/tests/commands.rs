@@ -3,10 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+#[path = "commands/changed.rs"]
+mod changed;
 #[path = "commands/map.rs"]
 mod map;
 #[path = "commands/mappings.rs"]
 mod mappings;
+#[path = "commands/s3.rs"]
+mod s3;
 #[path = "commands/validate.rs"]
 mod validate;
 
@@ -32,6 +36,10 @@ fn tributary() -> Command {
         "OCSF_VERSION",
         "AWS_REGION",
         "AWS_ACCOUNT_ID",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "MAPPINGS_URI",
+        "MAPPINGS_DIGEST",
     ] {
         command.env_remove(name);
     }

@@ -15,7 +15,7 @@ use tributary_azure_samples::{Sample, Samples};
 use tributary_lake::{Durability, Layout, LocalStore};
 use tributary_ocsf::Version;
 use tributary_pipeline::{EventSource as _, PollConfig, Stop};
-use tributary_telemetry::{Metric, Snapshot, logging};
+use tributary_telemetry::{Metric, Metrics, Snapshot, logging};
 
 use crate::backend::Backend;
 use crate::failure::Failure;
@@ -123,6 +123,7 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
         set: mappings::compile(&mappings::read(None)?, args.ocsf_version)?,
         layout: layout.map_err(|error| Failure::Usage(error.to_string()))?,
         poll: PollConfig::new("azure", "demo"),
+        metrics: Metrics::new(),
         stop: Stop::new(),
     }
     .jobs()?;

@@ -16,9 +16,9 @@ use tributary_lake::{
 use tributary_mapping::{Mapper, Options, Origin, Outcome, Refused, Scratch};
 use tributary_ocsf::Version;
 
-use crate::failure::{Failure, SOME_QUARANTINED};
-use crate::input::Input;
-use crate::{input, mappings};
+use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
+use crate::input::{self, Input};
+use crate::set::{InForce, SetArgs};
 
 /// What the names of the lake's sources begin with.
 const SOURCE_PREFIX: &str = "azure-";
@@ -39,9 +39,8 @@ pub(crate) struct Args {
     /// Region in the objects' paths
     #[arg(long, default_value = "us-east-1", env = "AWS_REGION")]
     region: String,
-    /// Use the mapping files of this folder instead of the shipped ones
-    #[arg(long, value_name = "DIR")]
-    mappings: Option<PathBuf>,
+    #[command(flatten)]
+    set: SetArgs,
     /// Put the whole source record into `raw_data`
     #[arg(long)]
     raw_data: bool,
@@ -64,11 +63,12 @@ struct Summary {
     outside_window: u64,
 }
 
-/// Runs the command: 0 when every record is in the lake, 3 when some are in quarantine.
+/// Runs the command: 0 when every record is in the lake, 3 when some are in quarantine, 1 when the shipped set did it in
+/// place of another one.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let layout = Layout::from_prefix(&args.region, SOURCE_PREFIX, args.ocsf_version);
     let layout = layout.map_err(|error| Failure::Usage(error.to_string()))?;
-    let set = mappings::compile(&mappings::read(args.mappings.as_deref())?, args.ocsf_version)?;
+    let InForce { set, refused } = args.set.in_force_now(args.ocsf_version)?;
     let mapper = Mapper::new(&set, Options { raw_data: args.raw_data });
     let writer = LakeWriter::new(set.schema(), layout, set.digest());
     // Another run makes it all again from the same files: no need to wait for the disk.
@@ -98,7 +98,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     bar.finish_and_clear();
     report(args, &summary);
-    Ok(if summary.quarantined.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_QUARANTINED) })
+    Ok(match summary.quarantined.is_empty() {
+        _ if refused => ExitCode::from(CHECK_FAILED),
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(SOME_QUARANTINED),
+    })
 }
 
 /// A bar on a terminal, nothing in a pipe.

@@ -12,8 +12,9 @@ use tributary_batch::BatchId;
 use tributary_mapping::{Destination, Mapped, Mapper, Options, Origin, Outcome, Reason, Scratch, asff, cloudtrail};
 use tributary_ocsf::{Schema, Version, write_object};
 
-use crate::failure::{Failure, SOME_QUARANTINED};
-use crate::{input, mappings};
+use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
+use crate::input;
+use crate::set::{InForce, SetArgs};
 
 /// Flags of `map`.
 #[derive(Debug, clap::Args)]
@@ -33,9 +34,8 @@ pub(crate) struct Args {
     /// OCSF version of the events
     #[arg(long, default_value_t = Version::V1_3_0, env = "OCSF_VERSION")]
     ocsf_version: Version,
-    /// Use the mapping files of this folder instead of the shipped ones
-    #[arg(long, value_name = "DIR")]
-    mappings: Option<PathBuf>,
+    #[command(flatten)]
+    set: SetArgs,
     /// Write refused records, raw and redacted, to this file as NDJSON
     #[arg(long, value_name = "FILE")]
     quarantine: Option<PathBuf>,
@@ -112,10 +112,11 @@ struct Output<'o, W> {
     quarantine: Option<&'o mut BufWriter<File>>,
 }
 
-/// Runs the command: 0 when every record is mapped, 3 when some are refused.
+/// Runs the command: 0 when every record is mapped, 3 when some are refused, 1 when the shipped set did it in place of
+/// another one.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let target = Target::new(args)?;
-    let set = mappings::compile(&mappings::read(args.mappings.as_deref())?, args.ocsf_version)?;
+    let InForce { set, refused } = args.set.in_force_now(args.ocsf_version)?;
     let mapper = Mapper::new(&set, Options { raw_data: args.raw_data });
     let mut quarantine = match &args.quarantine {
         Some(path) => Some(BufWriter::new(File::create(path).map_err(|error| Failure::file("create", path, &error))?)),
@@ -136,7 +137,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         file.flush()?;
     }
     report(&counts, args.json);
-    Ok(if counts.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(SOME_QUARANTINED) })
+    Ok(match counts.refused.is_empty() {
+        _ if refused => ExitCode::from(CHECK_FAILED),
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(SOME_QUARANTINED),
+    })
 }
 
 fn map(

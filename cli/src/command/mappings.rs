@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
-use tributary_mapping::{Case, Kind, MappingSet, Trace, Traced, check, describe_kinds, explain, run_case, trace};
+use tributary_mapping::{
+    Case, Kind, MappingSet, Trace, Traced, check, describe_kinds, digest, explain, run_case, trace,
+};
 use tributary_ocsf::Version;
 
 use crate::failure::{CHECK_FAILED, Failure};
@@ -25,7 +27,11 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Check every file against OCSF 1.1.0 and 1.3.0
-    Check,
+    Check {
+        /// Print nothing but the digest of the files, for MAPPINGS_DIGEST
+        #[arg(long)]
+        digest: bool,
+    },
     /// Run the golden cases
     Test {
         /// Write what comes out into the expected files of --dir; read them before you keep them
@@ -71,11 +77,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let sources = mappings::read(args.dir.as_deref())?;
     let compile = |version| mappings::compile(&sources, version);
     match &args.action {
-        Action::Check => {
+        Action::Check { digest: only_digest } => {
             for version in Version::ALL {
                 let set = compile(version)?;
                 mappings::refuse(version, &check(&set, &sources))?;
-                println!("ocsf {version}: {} kinds, no faults", set.kinds().len());
+                if !only_digest {
+                    println!("ocsf {version}: {} kinds, no faults", set.kinds().len());
+                }
+            }
+            if *only_digest {
+                println!("{}", digest(&sources));
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -8,15 +8,17 @@ use serde_json::json;
 use tributary_azure_eventhub::{EventHubSource, Transport};
 use tributary_lake::Layout;
 use tributary_ledger::Policy;
+use tributary_mapping::MappingSet;
 use tributary_ocsf::Version;
 use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop};
-use tributary_telemetry::logging;
+use tributary_telemetry::{Metrics, logging};
 
 use crate::backend::Backend;
-use crate::failure::{Failure, SOME_QUARANTINED};
+use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
 use crate::hub::HubArgs;
 use crate::jobs::{Jobs, Parts, Passed};
-use crate::{mappings, runtime};
+use crate::runtime;
+use crate::set::{InForce, SetArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,7 +34,8 @@ Flags win over the environment, the environment over tributary.toml (or the file
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Read what is there now, transform it, and end: 0 all mapped, 3 some quarantined, 4 something failed
+    /// Read what is there now, transform it, and end: 0 all mapped, 1 by the shipped set in place of --mappings-uri, 3 some
+    /// quarantined, 4 something failed
     #[arg(long)]
     once: bool,
     /// Seconds between two passes
@@ -82,9 +85,8 @@ pub(crate) struct Args {
     /// Name of this integration, in messages and in quarantine's paths
     #[arg(long, default_value = "azure", env = "MODULE_ID", value_name = "NAME")]
     module_id: String,
-    /// Use the mapping files of this folder instead of the shipped ones
-    #[arg(long, value_name = "DIR")]
-    mappings: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    set: SetArgs,
     /// ERROR, WARN, INFO or DEBUG
     #[arg(long, default_value = "INFO", env = "LOGGING_LEVEL", value_name = "LEVEL")]
     log_level: String,
@@ -120,7 +122,9 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let stop = Stop::new();
     let ended = runtime::end_signal()?;
     let source = Arc::new(source(args)?);
-    let jobs = parts(args, Arc::clone(&source), stop.clone())?.jobs()?;
+    let metrics = Metrics::new();
+    let InForce { set, refused } = args.set.in_force(args.ocsf_version, &metrics).await?;
+    let jobs = parts(args, Arc::clone(&source), set, metrics, stop.clone())?.jobs()?;
     let budget = Duration::from_secs(args.budget);
     let asked = stop.clone();
     tokio::spawn(async move {
@@ -128,14 +132,15 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
         tracing::info!("ending in order");
         asked.set();
     });
-    let result = if args.once { once(args, &jobs, budget).await } else { forever(args, &jobs, budget, &stop).await };
+    let result =
+        if args.once { once(args, &jobs, budget, refused).await } else { forever(args, &jobs, budget, &stop).await };
     if let Err(error) = source.close().await {
         tracing::debug!("closing the connection: {error}");
     }
     result
 }
 
-async fn once(args: &Args, jobs: &Jobs, budget: Duration) -> Result<ExitCode, Failure> {
+async fn once(args: &Args, jobs: &Jobs, budget: Duration, refused: bool) -> Result<ExitCode, Failure> {
     let passed = jobs.pass(budget).await?;
     report(args, jobs, &passed);
     if let Some((partition, detail, _)) = passed.poll.failures().next() {
@@ -148,7 +153,11 @@ async fn once(args: &Args, jobs: &Jobs, budget: Duration) -> Result<ExitCode, Fa
             passed.transform.failed
         )));
     }
-    Ok(if passed.transform.quarantined > 0 { ExitCode::from(SOME_QUARANTINED) } else { ExitCode::SUCCESS })
+    Ok(match passed.transform.quarantined {
+        _ if refused => ExitCode::from(CHECK_FAILED),
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(SOME_QUARANTINED),
+    })
 }
 
 async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Result<ExitCode, Failure> {
@@ -185,7 +194,13 @@ fn source(args: &Args) -> Result<EventHubSource, Failure> {
     builder.transport(transport).build_source().map_err(|error| Failure::Usage(error.to_string()))
 }
 
-fn parts(args: &Args, source: Arc<EventHubSource>, stop: Stop) -> Result<Parts, Failure> {
+fn parts(
+    args: &Args,
+    source: Arc<EventHubSource>,
+    set: MappingSet,
+    metrics: Metrics,
+    stop: Stop,
+) -> Result<Parts, Failure> {
     let worker = format!("run-{}", std::process::id());
     let mut poll = PollConfig::new(&args.module_id, worker);
     // Processes that share a ledger share its partitions; one that died gives its up when the lease ends.
@@ -204,9 +219,10 @@ fn parts(args: &Args, source: Arc<EventHubSource>, stop: Stop) -> Result<Parts, 
         staging: args.staging.store()?,
         lake: args.lake.store()?,
         quarantine: args.quarantine.store()?,
-        set: mappings::compile(&mappings::read(args.mappings.as_deref())?, args.ocsf_version)?,
+        set,
         layout: layout.map_err(|error| Failure::Usage(error.to_string()))?,
         poll,
+        metrics,
         stop,
     })
 }

@@ -11,11 +11,14 @@
 //!   wins, whatever attempt, mapping set or version comes later.
 //! - [`Publisher`] writes the staged outcome's groups, create-only, under names made from the batch id. A crash between
 //!   any two writes is mended by doing the same again.
-//! - [`LocalStore`] is a folder with the same promises as S3. [`conformance`] holds what every store must do.
+//! - [`LocalStore`] is a folder with the same promises as S3, [`Bucket`] a place in S3. [`conformance`] holds what every
+//!   store must do.
+//! - [`read_texts`] reads files that people put into a store, within bounds.
 //!
 //! **Invariant:** the schema of an object is fixed by its class and version, never by its rows.
 //! **Invariant:** nothing here interprets where an event came from: a batch is a name, a position is handed through.
 
+mod bucket;
 pub mod conformance;
 mod encode;
 mod group;
@@ -30,7 +33,9 @@ mod publish;
 mod quarantine;
 mod staging;
 mod store;
+mod texts;
 
+pub use bucket::{Bucket, BucketError};
 pub use encode::{Encoded, encode};
 pub use group::{Group, GroupKey, MAX_GROUPS, Misfiled, Row, group};
 pub use layout::{Account, EventDay, Layout, LayoutError, location, object_key, source_name};
@@ -48,6 +53,7 @@ pub use quarantine::{
 };
 pub use staging::{MAX_CLAIM_BYTES, Staged, Staging, claim_key};
 pub use store::StoreError;
+pub use texts::{TextLimits, read_texts};
 
 /// Lower-case hex.
 fn hex(bytes: &[u8]) -> String {

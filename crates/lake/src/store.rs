@@ -62,6 +62,24 @@ pub enum StoreError {
         /// The limit.
         limit: u64,
     },
+    /// The place holds more than what is looked for there could be.
+    #[error("{store} holds more {what}: name the folder or prefix that holds nothing else")]
+    TooMany {
+        /// The store.
+        store: String,
+        /// Of what there is more than is allowed, and how much is.
+        what: String,
+    },
+    /// The object is no text that can be read.
+    #[error("cannot use {key} in {store}: {detail}; put it there again, as utf-8 text")]
+    NotText {
+        /// The object.
+        key: String,
+        /// The store.
+        store: String,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The key is none that this program makes: nothing was read or written.
     #[error("{key:?} is no key to {action}: {detail}")]
     InvalidKey {

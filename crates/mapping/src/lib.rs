@@ -59,6 +59,6 @@ pub use diagnostic::Diagnostic;
 pub use mapper::{Mapper, Scratch};
 pub use outcome::{Mapped, Options, Origin, Outcome, Reason, Refused, Routed, Skipped};
 pub use redact::redact_text;
-pub use set::{Kind, MappingSet, Sources, Variant};
+pub use set::{Kind, MappingSet, Sources, Variant, digest};
 pub use timestamp::parse_timestamp;
 pub use trace::{Trace, Traced, explain, trace};

@@ -163,7 +163,7 @@ impl MappingSet {
         &self.kinds
     }
 
-    /// SHA-256 over the files that mean something to mapping, as hex: stamped on what the set makes.
+    /// The [`digest`] of the files that the set was compiled from: stamped on what the set makes.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -300,7 +300,9 @@ fn read_lookup(yaml: &Yaml) -> Result<Lookup, Fault> {
     Ok(lookup)
 }
 
-fn digest(sources: &Sources) -> String {
+/// SHA-256 over the files that mean something to mapping (`*.yaml`), as hex: what [`MappingSet::digest`] says of the set that
+/// they make.
+pub fn digest(sources: &Sources) -> String {
     let mut hasher = Sha256::new();
     for (path, text) in sources.iter().filter(|(path, _)| path.ends_with(".yaml")) {
         // Lengths keep two different sets from running into the same bytes.

@@ -81,4 +81,5 @@ metrics! {
     AccessDenied: Count, false, None, "Calls that a service refused for want of permission.";
     FlowTuples: Count, false, None, "Flow log tuples written.";
     Redactions: Count, false, None, "Secrets replaced in records.";
+    MappingsRefused: Count, false, None, "Changed mapping files that were refused: the built-in set is in force instead.";
 }
