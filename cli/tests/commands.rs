@@ -19,7 +19,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tributary_azure_samples::Samples;
+use tributary_azure_samples::{Fates, Samples};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tributary");
 /// The workspace's root.
@@ -306,6 +306,44 @@ impl Drop for Hub {
 fn lines(output: &Output) -> Vec<Value> {
     assert!(output.status.success(), "{}", stderr(output));
     stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn the_demo_says_what_became_of_every_record() {
+    const COUNT: u64 = 400;
+    let mut issued = Fates::default();
+    Samples::new(42).events(COUNT).for_each(|sample| issued.add(&sample.records));
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("demo");
+    let demo = |more: &[&str]| {
+        let output = tributary().args(["demo", "--events", "400", "--out"]).arg(&out).args(more).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let said: Value = serde_json::from_str(&demo(&["--json"])).unwrap();
+    let count = |name: &str| said[name].as_u64().unwrap();
+    let fates = Fates {
+        mapped: count("mapped"),
+        quarantined: count("quarantined"),
+        routed: count("routed"),
+        skipped: count("skipped"),
+    };
+    assert_eq!(fates, issued);
+    assert_eq!((count("events"), count("records"), count("lag")), (COUNT, issued.total(), 0));
+    let sum = |name: &str| said[name].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("kinds"), sum("classes"), sum("reasons")), (fates.mapped, fates.mapped, fates.quarantined));
+    assert_eq!(sum("general"), said["kinds"]["azure_general"].as_u64().unwrap());
+
+    // Again into the same folder; in lines that fit a terminal, the most frequent first.
+    let text = demo(&[]);
+    let kinds: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("mapped, by kind")).skip(1).collect();
+    let kinds: Vec<&str> = kinds.into_iter().take_while(|line| !line.is_empty()).collect();
+    assert!(kinds.len() < 30 && kinds.iter().all(|line| line.len() <= 100), "{text}");
+    let firsts: Vec<u64> = kinds.iter().map(|line| line.split_whitespace().next().unwrap().parse().unwrap()).collect();
+    assert!(firsts.is_sorted_by(|a, b| a >= b) && firsts[0] > 10, "{text}");
+    for name in said["kinds"].as_object().unwrap().keys() {
+        assert!(kinds.iter().any(|line| line.contains(name.as_str())), "{name}: {text}");
+    }
 }
 
 #[test]

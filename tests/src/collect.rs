@@ -1,13 +1,15 @@
-//! What arrived: every record of a lake and a quarantine, by marker.
+//! What arrived: every record of a lake, a quarantine and a flow log queue, by marker; and what the staged outcomes say of it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::{Field, Row};
-use tributary_azure_samples::is_marker;
-use tributary_lake::{QuarantineLimits, QuarantineReader};
+use tributary_azure_samples::{Fates, marker_in, marker_of};
+use tributary_lake::{QuarantineLimits, QuarantineReader, Staging};
+use tributary_queue::{MAX_RECEIVE, Queue};
 
 /// One record as it arrived.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +37,7 @@ pub fn collect(lake: &Path, quarantine: &Path) -> BTreeMap<String, Vec<Arrived>>
             let entry = entry.unwrap();
             let position = &entry.position;
             let key = marker_in(&entry.raw)
-                .unwrap_or_else(|| format!("{}/{}", position["partition"], position["sequenceNumber"]));
+                .map_or_else(|| format!("{}/{}", position["partition"], position["sequenceNumber"]), str::to_owned);
             let content = serde_json::to_string(&entry).unwrap();
             records.entry(key).or_default().push(Arrived { file: name(&path), content });
         }
@@ -66,21 +68,57 @@ pub fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The marker of a row: the whole of `metadata.correlation_uid`, or a part of `finding_info.uid`.
-fn marker(row: &Row) -> String {
-    let text = |group: &str, member: &str| {
-        let group = row.get_column_iter().find(|(name, _)| *name == group)?;
-        let Field::Group(inner) = group.1 else { return None };
-        let field = inner.get_column_iter().find(|(name, _)| *name == member)?;
-        if let Field::Str(text) = field.1 { Some(text.clone()) } else { None }
-    };
-    let found = text("metadata", "correlation_uid").filter(|text| is_marker(text));
-    let found = found.or_else(|| text("finding_info", "uid").and_then(|uid| marker_in(&uid)));
-    found.unwrap_or_else(|| panic!("a row without a marker: {row}"))
+/// Every notification in the flow log queue, by marker, and what came of it. The queue has them at least once, so the same
+/// one again is none too many; that it is the same is what counts.
+pub async fn collect_notifications(queue: &dyn Queue) -> BTreeMap<String, Vec<Arrived>> {
+    let mut records: BTreeMap<String, Vec<Arrived>> = BTreeMap::new();
+    loop {
+        // Nobody else takes them: none is hidden when none comes.
+        let messages = queue.receive(MAX_RECEIVE, Duration::from_secs(600), Duration::ZERO).await.unwrap();
+        if messages.is_empty() {
+            return records;
+        }
+        for message in messages {
+            let message: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+            for notification in message["notifications"].as_array().unwrap() {
+                let marker = notification["id"].as_str().unwrap().to_owned();
+                let arrived = Arrived { file: "flow log queue".to_owned(), content: notification.to_string() };
+                let places = records.entry(marker).or_default();
+                if !places.contains(&arrived) {
+                    places.push(arrived);
+                }
+            }
+        }
+    }
 }
 
-/// The first marker within a text.
-pub fn marker_in(text: &str) -> Option<String> {
-    let starts = text.char_indices().map(|(at, _)| at);
-    starts.filter_map(|at| text.get(at..at + 36)).find(|part| is_marker(part)).map(str::to_owned)
+/// What the staged outcomes, which decide what is delivered, say in all of the fates of their records.
+pub async fn staged_fates(staging: &Staging) -> Fates {
+    let mut fates = Fates::default();
+    for batch in staging.list("").await.unwrap() {
+        let counts = staging.read(&batch).await.unwrap().unwrap().manifest().counts;
+        fates.mapped += counts.mapped;
+        fates.quarantined += counts.quarantined;
+        fates.routed += counts.routed;
+        fates.skipped += counts.skipped;
+    }
+    fates
+}
+
+fn marker(row: &Row) -> String {
+    let text = |object: &str, name: &str| match row.get_column_iter().find(|(column, _)| *column == object)?.1 {
+        Field::Group(inner) => {
+            inner.get_column_iter().find(|(member, _)| *member == name).and_then(|(_, field)| text(field))
+        }
+        Field::MapInternal(map) => {
+            let entries = map.entries();
+            entries.iter().find(|(key, _)| text(key).is_some_and(|key| key == name)).and_then(|(_, value)| text(value))
+        }
+        _ => None,
+    };
+    marker_of(text).unwrap_or_else(|| panic!("a row without a marker: {row}"))
+}
+
+fn text(field: &Field) -> Option<String> {
+    if let Field::Str(text) = field { Some(text.clone()) } else { None }
 }

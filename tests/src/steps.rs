@@ -20,7 +20,7 @@ use tributary_pipeline::{EventSource, HubRef, PartitionReader, PartitionStatus, 
 use tributary_queue::{Counts, Message, Queue, QueueError, Receipt};
 
 /// Every step that the jobs pass, in the order of an event's way. A process can be killed at each.
-pub const STEPS: [&str; 20] = [
+pub const STEPS: [&str; 22] = [
     "lease.before",
     "lease.after",
     "receive.before",
@@ -33,6 +33,8 @@ pub const STEPS: [&str; 20] = [
     "commit.after",
     "stage.before",
     "stage.after",
+    "route.before",
+    "route.after",
     "publish.before",
     "publish.after",
     "quarantine.before",
@@ -155,43 +157,59 @@ impl Ledger for SteppedLedger {
     }
 }
 
-/// Passes `send` and `delete`.
-pub struct SteppedQueue(pub Arc<dyn Queue>, pub Arc<Steps>);
+/// Passes the step of sending, and `delete`.
+pub struct SteppedQueue {
+    queue: Arc<dyn Queue>,
+    steps: Arc<Steps>,
+    send: (&'static str, &'static str),
+}
+
+impl SteppedQueue {
+    /// The queue of batches: `send`.
+    pub fn batches(queue: Arc<dyn Queue>, steps: Arc<Steps>) -> Self {
+        Self { queue, steps, send: ("send.before", "send.after") }
+    }
+
+    /// The queue of flow log notifications: `route`.
+    pub fn flow_logs(queue: Arc<dyn Queue>, steps: Arc<Steps>) -> Self {
+        Self { queue, steps, send: ("route.before", "route.after") }
+    }
+}
 
 #[async_trait]
 impl Queue for SteppedQueue {
     async fn send(&self, body: &str) -> Result<(), QueueError> {
-        self.1.at("send.before");
-        let sent = self.0.send(body).await;
-        self.1.at("send.after");
+        self.steps.at(self.send.0);
+        let sent = self.queue.send(body).await;
+        self.steps.at(self.send.1);
         sent
     }
 
     async fn receive(&self, max: usize, visibility: Duration, wait: Duration) -> Result<Vec<Message>, QueueError> {
-        self.0.receive(max, visibility, wait).await
+        self.queue.receive(max, visibility, wait).await
     }
 
     async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<(), QueueError> {
-        self.0.extend(receipt, visibility).await
+        self.queue.extend(receipt, visibility).await
     }
 
     async fn release(&self, receipt: &Receipt) -> Result<(), QueueError> {
-        self.0.release(receipt).await
+        self.queue.release(receipt).await
     }
 
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
-        self.1.at("delete.before");
-        let deleted = self.0.delete(receipt).await;
-        self.1.at("delete.after");
+        self.steps.at("delete.before");
+        let deleted = self.queue.delete(receipt).await;
+        self.steps.at("delete.after");
         deleted
     }
 
     async fn counts(&self) -> Result<Counts, QueueError> {
-        self.0.counts().await
+        self.queue.counts().await
     }
 
     async fn dead_letters(&self, max: usize) -> Result<Vec<Message>, QueueError> {
-        self.0.dead_letters(max).await
+        self.queue.dead_letters(max).await
     }
 }
 

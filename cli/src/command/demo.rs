@@ -11,7 +11,7 @@ use object_store::ObjectStore;
 use serde_json::json;
 use tributary_azure_eventhub::{Destination, EventHubPublisher, EventHubSource, OutgoingEvent};
 use tributary_azure_eventhub_emulator::{Emulator, HubConfig};
-use tributary_azure_samples::{Sample, Samples};
+use tributary_azure_samples::{Fates, Sample, Samples};
 use tributary_lake::{Durability, Layout, LocalStore};
 use tributary_ocsf::Version;
 use tributary_pipeline::{EventSource as _, PollConfig, Stop};
@@ -29,6 +29,8 @@ const GROUP: &str = "tributary";
 const CHUNK: usize = 500;
 /// What a demo puts into its folder; nothing else is ever removed there.
 const OWN: [&str; 6] = ["lake", "quarantine", "staging", "state.db", "state.db-wal", "state.db-shm"];
+/// Columns of a usual terminal.
+const TERMINAL: usize = 100;
 /// A file that says that the folder is a demo's.
 const MARK: &str = ".tributary-demo";
 
@@ -102,7 +104,7 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let connection = emulator.connection_string(HUB);
     say(format!("hub        {HUB}, {PARTITIONS} partitions, on amqp://{}", emulator.address()));
     let issued = publish(args, &connection).await?;
-    say(format!("published  {} events with {} records, seed {}", args.events, issued, args.seed));
+    say(format!("published  {} events with {} records, seed {}", args.events, issued.total(), args.seed));
 
     let source = EventHubSource::builder().connection_string(&connection);
     let source =
@@ -147,17 +149,17 @@ fn folder(path: &Path) -> Result<Arc<dyn ObjectStore>, Failure> {
     Ok(Arc::new(store.map_err(|error| Failure::file("open", path, &error))?))
 }
 
-/// Publishes the samples over AMQP; returns how many records are in them.
-async fn publish(args: &Args, connection: &str) -> Result<u64, Failure> {
+/// Publishes the samples over AMQP; returns what must become of their records.
+async fn publish(args: &Args, connection: &str) -> Result<Fates, Failure> {
     let publisher = EventHubPublisher::builder().connection_string(connection);
     let publisher = publisher.and_then(|builder| builder.hub(HUB).build_publisher());
     let publisher = publisher.map_err(|error| Failure::Usage(error.to_string()))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let samples = Samples::new(args.seed).around(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
     let progress = bar(args.events, "publishing {bar:30} {pos}/{len} events  {elapsed}");
-    let (mut records, mut chunk) = (0, Vec::new());
+    let (mut issued, mut chunk) = (Fates::default(), Vec::new());
     for (index, sample) in (1..).zip(samples.events(args.events)) {
-        records += sample.records.len() as u64;
+        issued.add(&sample.records);
         chunk.push(outgoing(sample));
         if chunk.len() == CHUNK || index == args.events {
             let sent = publisher.send(&Destination::Any, &std::mem::take(&mut chunk)).await;
@@ -167,7 +169,7 @@ async fn publish(args: &Args, connection: &str) -> Result<u64, Failure> {
     }
     progress.finish_and_clear();
     publisher.close().await.map_err(|error| Failure::Backend(error.to_string()))?;
-    Ok(records)
+    Ok(issued)
 }
 
 fn outgoing(sample: Sample) -> OutgoingEvent {
@@ -183,20 +185,21 @@ fn bar(length: u64, template: &str) -> ProgressBar {
     }
 }
 
-fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: u64, seconds: f64) {
+fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seconds: f64) {
     let Passed { poll, transform } = passed;
     let (objects, bytes) = (snapshot.total(Metric::ObjectsWritten), snapshot.total(Metric::BytesWritten));
     let counts = |metric| snapshot.of(metric).map(|sample| (sample.label.clone(), sample.value)).collect::<Vec<_>>();
     let (kinds, reasons) = (counts(Metric::RecordsMapped), counts(Metric::RecordsQuarantined));
+    let general = counts(Metric::RecordsGeneral);
     let classes: Vec<(String, u64)> =
         transform.classes.iter().map(|(class, rows)| (class_label(args.ocsf_version, *class), *rows)).collect();
     if args.json {
         let map = |counts: &[(String, u64)]| counts.iter().cloned().collect::<std::collections::BTreeMap<_, _>>();
         println!(
             "{}",
-            json!({"events": poll.events(), "records": issued, "mapped": transform.mapped, "kinds": map(&kinds),
+            json!({"events": poll.events(), "records": issued.total(), "mapped": transform.mapped, "kinds": map(&kinds),
                 "classes": map(&classes), "quarantined": transform.quarantined, "reasons": map(&reasons),
-                "general": map(&counts(Metric::RecordsGeneral)), "routed": transform.routed, "skipped": transform.skipped,
+                "general": map(&general), "routed": transform.routed, "skipped": transform.skipped,
                 "objects": objects, "bytes": bytes, "seconds": seconds, "lag": poll.lag(), "lost": poll.lost(),
                 "out": args.out})
         );
@@ -208,20 +211,24 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: u64, second
         table.add_row([name.to_owned(), value]);
     };
     line("events received", poll.events().to_string());
-    line("records mapped", transform.mapped.to_string());
-    kinds.iter().for_each(|(kind, count)| line(&format!("  {kind}"), count.to_string()));
-    line("rows by class", String::new());
-    classes.iter().for_each(|(class, count)| line(&format!("  {class}"), count.to_string()));
-    line("records quarantined", transform.quarantined.to_string());
-    reasons.iter().for_each(|(reason, count)| line(&format!("  {reason}"), count.to_string()));
-    if transform.routed + transform.skipped > 0 {
-        line("flow log notifications", transform.routed.to_string());
-        line("handshakes skipped", transform.skipped.to_string());
-    }
+    line("records issued", issued.total().to_string());
+    line("  mapped to the lake", transform.mapped.to_string());
+    line("  quarantined, whole and with the reason", transform.quarantined.to_string());
+    line("  handed on to the flow log queue", transform.routed.to_string());
+    line("  skipped: handshakes of Event Grid", transform.skipped.to_string());
     line("objects written", format!("{objects} ({bytes} bytes)"));
     line("seconds", format!("{seconds:.2}"));
     line("partition lag", poll.lag().to_string());
     println!("{table}");
+    let listings = [
+        (format!("mapped, by kind ({})", kinds.len()), kinds),
+        ("mapped by the general map, by category".to_owned(), general),
+        ("rows, by class".to_owned(), classes),
+        ("quarantined, by reason".to_owned(), reasons),
+    ];
+    for (title, counts) in listings.into_iter().filter(|(_, counts)| !counts.is_empty()) {
+        print!("\n{title}\n{}", columns(counts));
+    }
     let out = args.out.display();
     println!(
         "\nThe lake lies in {out}/lake, what was not mapped in {out}/quarantine, positions and queue in {out}/state.db. Look at it:\n\
@@ -231,21 +238,43 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: u64, second
     );
 }
 
+/// Counts, the highest first, going down as many columns as a usual terminal has room for.
+fn columns(mut counts: Vec<(String, u64)>) -> String {
+    counts.sort_by(|(name, count), (other, others)| others.cmp(count).then_with(|| name.cmp(other)));
+    let digits = counts.first().map_or(0, |(_, count)| count.to_string().len());
+    let width = counts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    let columns = (TERMINAL / (digits + width + 4)).max(1);
+    let lines = counts.len().div_ceil(columns).max(1);
+    let mut text = String::new();
+    for line in 0..lines {
+        let cells = counts.iter().skip(line).step_by(lines);
+        let cells: String = cells.map(|(name, count)| format!("  {count:>digits$}  {name:width$}")).collect();
+        text += cells.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
 fn class_label(version: Version, class: i32) -> String {
     let caption = tributary_ocsf::Schema::get(version).class_by_uid(class).map_or("", |(_, shape)| shape.caption);
     format!("{class} {caption}")
 }
 
-/// The demo's own word on whether it did its job: every record is somewhere, none twice.
-fn check(passed: &Passed, issued: u64) -> Result<ExitCode, Failure> {
+/// The demo's own word on whether it did its job: every record became what it had to, none is missing, none came twice.
+fn check(passed: &Passed, issued: Fates) -> Result<ExitCode, Failure> {
     let Passed { poll, transform } = passed;
     if let Some((partition, detail, _)) = poll.failures().next() {
         return Err(Failure::Backend(format!("partition {partition}: {detail}")));
     }
-    let delivered = transform.mapped + transform.quarantined + transform.routed + transform.skipped;
+    let delivered = Fates {
+        mapped: transform.mapped,
+        quarantined: transform.quarantined,
+        routed: transform.routed,
+        skipped: transform.skipped,
+    };
     if delivered != issued || transform.failed > 0 || poll.lag() > 0 {
         return Err(Failure::Check(format!(
-            "issued {issued} records, delivered {delivered}, {} deliveries failed, lag {}: {}",
+            "issued {issued:?}, delivered {delivered:?}, {} deliveries failed, lag {}: {}",
             transform.failed,
             poll.lag(),
             transform.failure.as_deref().unwrap_or("look at the log lines above")

@@ -63,7 +63,9 @@ fn jobs(connection: &str, folder: &Path, steps: &Arc<Steps>, without: Option<&st
     let ledger = Arc::new(SqliteLedger::open(&state).unwrap());
     // More deaths than five must not make dead letters here.
     let queue = SqliteQueue::open(&state, "events", RedrivePolicy { max_receives: 50 }).unwrap();
-    let queue: Arc<dyn Queue> = Arc::new(SteppedQueue(Arc::new(queue), Arc::clone(steps)));
+    let queue: Arc<dyn Queue> = Arc::new(SteppedQueue::batches(Arc::new(queue), Arc::clone(steps)));
+    let flow_logs = SqliteQueue::open(&state, "flow-logs", RedrivePolicy::default()).unwrap();
+    let flow_logs: Arc<dyn Queue> = Arc::new(SteppedQueue::flow_logs(Arc::new(flow_logs), Arc::clone(steps)));
     let store = |path: &Path| -> Arc<dyn ObjectStore> {
         let store = LocalStore::open(path, Durability::Cached).unwrap();
         Arc::new(SteppedStore(Arc::new(store), Arc::clone(steps)))
@@ -89,7 +91,7 @@ fn jobs(connection: &str, folder: &Path, steps: &Arc<Steps>, without: Option<&st
     };
     let mut config = TransformConfig::new("azure");
     config.visibility = VISIBILITY;
-    let (transformer, flow_logs) = (Arc::new(transformer), None);
+    let (transformer, flow_logs) = (Arc::new(transformer), Some(flow_logs));
     let transform = Transform { queue, staging, publisher, transformer, flow_logs, metrics, clock, stop, config };
     (poll, transform)
 }

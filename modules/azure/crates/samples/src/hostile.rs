@@ -1,6 +1,7 @@
 //! Valid records with hostile content. They must be mapped all the same: no value, however shaped, may change the meaning
 //! of another field, and no field but the one that identifies a finding is indispensable.
 
+use crate::Kind;
 use crate::json::{Json, list, object};
 use crate::scene::Scene;
 
@@ -39,15 +40,12 @@ const SUBSCRIPTIONS: [&str; 6] = [
     "0a1b2c3d-0001-4000-8000-000000000001\u{0}",
 ];
 
-/// What hostile content must leave alone: the words that say what kind a record is.
-const FIXED: [&str; 7] = ["Administrative", "administrative", "Write", "Delete", "Action", "AuditLogs", "auditlogs"];
-
-/// Spoils some of the record's values, not its marker nor its kind.
-pub(crate) fn spoil(s: &mut Scene, record: &mut Json, marker: &str) {
+/// Spoils some of the record's values, not its marker nor what tells its kind.
+pub(crate) fn spoil(s: &mut Scene, record: &mut Json, kind: Kind, marker: &str) {
     match s.rng.below(5) {
         0 => subscriptions(s, record),
         1 => times(s, record),
-        _ => leaves(s, record, marker),
+        _ => leaves(s, record, kind, marker),
     }
     if s.rng.percent(20) {
         record.push("__proto__", object! { "polluted" => true });
@@ -57,15 +55,18 @@ pub(crate) fn spoil(s: &mut Scene, record: &mut Json, marker: &str) {
 }
 
 /// Values of other types or with hostile texts, in about every fifth place.
-fn leaves(s: &mut Scene, record: &mut Json, marker: &str) {
-    record.each_leaf(&mut |leaf| {
+fn leaves(s: &mut Scene, record: &mut Json, kind: Kind, marker: &str) {
+    let Json::Object(members) = record else { return };
+    let tells = |name: &str| kind.told_by().iter().any(|own| own.eq_ignore_ascii_case(name));
+    for (_, member) in members.iter_mut().filter(|(name, _)| !tells(name)) {
+        spoil_leaves(s, member, marker);
+    }
+}
+
+fn spoil_leaves(s: &mut Scene, member: &mut Json, marker: &str) {
+    member.each_leaf(&mut |leaf| {
         let fixed = match leaf {
-            Json::Text(text) => {
-                text.contains(marker)
-                    || FIXED.contains(&text.as_str())
-                    || text.eq_ignore_ascii_case("SignInLogs")
-                    || text.to_ascii_lowercase().starts_with("microsoft.security/")
-            }
+            Json::Text(text) => text.contains(marker),
             Json::Absent => true,
             _ => false,
         };

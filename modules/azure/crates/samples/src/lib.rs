@@ -19,29 +19,41 @@
 //!
 //! | record | marker in the source | marker in the result |
 //! |---|---|---|
-//! | alert, recommendation, sub-assessment, score, compliance | (part of) the id | part of `finding_info.uid` |
-//! | Activity Log, sign-in, directory audit | correlation id | the whole of `metadata.correlation_uid` |
+//! | alert, attack path, recommendation, sub-assessment, score, compliance, risk of Entra | (part of) the id | part of `finding_info.uid` |
+//! | policy, Advisor and security alert of the Activity Log | the resource's name, the correlation id | part of `finding_info.uid` |
+//! | anything else with an id that joins records: correlation, tracking, change, transaction, activity, audit id | that id | the whole of `metadata.correlation_uid` |
+//! | Azure Firewall, syslog, and whatever of another kind has no such id | `relayId`, as a relay on the way would add it | the whole of `relayId` in `unmapped` |
+//! | flow log notification | `id` | `id` of what is handed on |
+//! | handshake | `id` | nowhere: it is only counted |
 //! | refused | anywhere in its text | part of `raw` |
 //!
 //! Of a body that is not UTF-8 the raw text is whatever its keeper makes of the bytes; [`Sample::is_text`] tells them.
-//! [`is_marker`] knows a marker when it sees one.
+//! [`marker_of`] finds the marker of a mapped record, [`marker_in`] that within a text; [`is_marker`] knows one when it sees it.
 //!
 //! # What is promised
-//! The same seed gives the same bytes on every machine. Any 2,000 events hold every kind. Names are reserved for examples
+//! The same seed gives the same bytes on every machine. Any 2,000 events hold every kind, a flow log
+//! notification and a handshake. Names are reserved for examples
 //! (Contoso, `.example`, documentation addresses), GUIDs are made up. Records that have a time of their own happened within
 //! three days before the base time ([`Samples::around`]); a few carry impossible times, scores and compliance none at all:
 //! their time is the hub's, so give one when mapping.
 
 mod hostile;
 mod json;
+mod kind;
 mod kinds;
 mod malformed;
+mod marker;
 mod random;
 mod scene;
 mod wrap;
 
 use tributary_mapping::Reason;
 
+pub use kind::Kind;
+pub use marker::{is_marker, marker_in, marker_of};
+
+use kind::Mix;
+use marker::Markers;
 use random::Random;
 use scene::Scene;
 
@@ -49,79 +61,6 @@ use scene::Scene;
 const DEFAULT_BASE: i64 = 1_772_452_800_000;
 /// How many events in a thousand are malformed or hostile.
 const DEFAULT_MALFORMED: u16 = 25;
-
-/// The kinds of record that are mapped, by the names of their mapping files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Defender for Cloud alert, flat or ARM form.
-    DefenderAlert,
-    /// Defender for Cloud recommendation.
-    DefenderAssessment,
-    /// One finding below a recommendation, with or without a CVE.
-    DefenderSubassessment,
-    /// Secure score of a subscription.
-    SecureScore,
-    /// One control of a secure score.
-    SecureScoreControl,
-    /// One assessment under a control of a regulatory standard.
-    RegulatoryCompliance,
-    /// Administrative operation of the Activity Log.
-    ActivityAdministrative,
-    /// Interactive sign-in.
-    EntraSignin,
-    /// Change in the directory.
-    EntraAudit,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 9] = [
-        Self::DefenderAlert,
-        Self::DefenderAssessment,
-        Self::DefenderSubassessment,
-        Self::SecureScore,
-        Self::SecureScoreControl,
-        Self::RegulatoryCompliance,
-        Self::ActivityAdministrative,
-        Self::EntraSignin,
-        Self::EntraAudit,
-    ];
-
-    /// The name of the kind's mapping file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DefenderAlert => "defender_alert",
-            Self::DefenderAssessment => "defender_assessment",
-            Self::DefenderSubassessment => "defender_subassessment",
-            Self::SecureScore => "secure_score",
-            Self::SecureScoreControl => "secure_score_control",
-            Self::RegulatoryCompliance => "regulatory_compliance_assessment",
-            Self::ActivityAdministrative => "activity_administrative",
-            Self::EntraSignin => "entra_signin",
-            Self::EntraAudit => "entra_audit",
-        }
-    }
-
-    /// How often an event of this kind occurs among the others.
-    fn weight(self) -> usize {
-        match self {
-            Self::DefenderAlert => 30,
-            Self::DefenderAssessment => 14,
-            Self::DefenderSubassessment => 10,
-            Self::SecureScore => 3,
-            Self::SecureScoreControl => 4,
-            Self::RegulatoryCompliance => 5,
-            Self::ActivityAdministrative => 16,
-            Self::EntraSignin => 10,
-            Self::EntraAudit => 8,
-        }
-    }
-
-    /// Whether Azure Monitor delivers it, which packs several records into an event.
-    fn is_diagnostic(self) -> bool {
-        matches!(self, Self::ActivityAdministrative | Self::EntraSignin | Self::EntraAudit)
-    }
-}
 
 /// What must become of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,19 +79,64 @@ pub enum Expected {
         /// The record's marker.
         marker: String,
     },
+    /// It is handed on to the flow log queue; to quarantine where there is none.
+    Routed {
+        /// The record's marker.
+        marker: String,
+    },
+    /// It is left out, and counted.
+    Skipped {
+        /// The record's marker.
+        marker: String,
+    },
 }
 
 impl Expected {
     /// The text that only this record carries.
     pub fn marker(&self) -> &str {
         match self {
-            Self::Mapped { marker, .. } | Self::Quarantined { marker, .. } => marker,
+            Self::Mapped { marker, .. }
+            | Self::Quarantined { marker, .. }
+            | Self::Routed { marker }
+            | Self::Skipped { marker } => marker,
         }
     }
 
     /// Whether the record must be mapped.
     pub fn is_mapped(&self) -> bool {
         matches!(self, Self::Mapped { .. })
+    }
+}
+
+/// How many records there are of each fate. Together they are all: a record has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fates {
+    /// In the lake.
+    pub mapped: u64,
+    /// In quarantine.
+    pub quarantined: u64,
+    /// In the flow log queue.
+    pub routed: u64,
+    /// Left out.
+    pub skipped: u64,
+}
+
+impl Fates {
+    /// Counts records by what must become of them.
+    pub fn add<'r>(&mut self, records: impl IntoIterator<Item = &'r Expected>) {
+        for record in records {
+            match record {
+                Expected::Mapped { .. } => self.mapped += 1,
+                Expected::Quarantined { .. } => self.quarantined += 1,
+                Expected::Routed { .. } => self.routed += 1,
+                Expected::Skipped { .. } => self.skipped += 1,
+            }
+        }
+    }
+
+    /// All records.
+    pub fn total(&self) -> u64 {
+        self.mapped + self.quarantined + self.routed + self.skipped
     }
 }
 
@@ -182,13 +166,13 @@ pub struct Samples {
     seed: u64,
     base: i64,
     malformed: u16,
-    kinds: Vec<Kind>,
+    mix: Mix,
 }
 
 impl Samples {
     /// Events of every kind under `seed`, around 2026-03-02T12:00:00Z, 25 in a thousand malformed or hostile.
     pub fn new(seed: u64) -> Self {
-        Self { seed, base: DEFAULT_BASE, malformed: DEFAULT_MALFORMED, kinds: Kind::ALL.to_vec() }
+        Self { seed, base: DEFAULT_BASE, malformed: DEFAULT_MALFORMED, mix: Mix::whole() }
     }
 
     /// The time up to which things happened, in milliseconds since 1970: from three days before it.
@@ -205,10 +189,10 @@ impl Samples {
         self
     }
 
-    /// Only events of these kinds; all kinds when the list is empty.
+    /// Only events of these kinds, and none that is handed on or skipped; everything when the list is empty.
     #[must_use]
     pub fn only(mut self, kinds: &[Kind]) -> Self {
-        self.kinds = if kinds.is_empty() { Kind::ALL.to_vec() } else { kinds.to_vec() };
+        self.mix = if kinds.is_empty() { Mix::whole() } else { Mix::only(kinds) };
         self
     }
 
@@ -221,54 +205,10 @@ impl Samples {
     /// The event at `index`, from 0.
     pub fn event(&self, index: u64) -> Sample {
         let mut scene = Scene { rng: Random::new(self.seed, index), base: self.base };
-        let mut markers = Markers { seed: self.seed, index, next: 0 };
+        let mut markers = Markers::new(self.seed, index);
         let malformed = scene.rng.below(1_000) < usize::from(self.malformed);
-        let total = self.kinds.iter().map(|kind| kind.weight()).sum();
-        let mut at = scene.rng.below(total);
-        let kind = self.kinds.iter().copied().find(|kind| {
-            let found = at < kind.weight();
-            at = at.saturating_sub(kind.weight());
-            found
-        });
-        let kind = kind.unwrap_or(Kind::DefenderAlert);
-        let others: Vec<Kind> = self.kinds.iter().copied().filter(|kind| kind.is_diagnostic()).collect();
-        wrap::event(&mut scene, &mut markers, kind, &others, malformed)
+        wrap::event(&mut scene, &mut markers, &self.mix, malformed)
     }
-}
-
-/// Names the records of one event.
-#[derive(Debug)]
-struct Markers {
-    seed: u64,
-    index: u64,
-    next: u64,
-}
-
-impl Markers {
-    /// The next record's marker: the seed's bits, then the event's index, then the record's.
-    fn next(&mut self) -> String {
-        let record = self.next;
-        self.next += 1;
-        format!(
-            "{:08x}-5eed-4{:03x}-8{:03x}-{:09x}{:03x}",
-            self.seed & 0xffff_ffff,
-            self.seed >> 32 & 0xfff,
-            self.seed >> 44 & 0xfff,
-            self.index & 0xf_ffff_ffff,
-            record & 0xfff
-        )
-    }
-}
-
-/// Whether `text` has the shape of a marker; none of the other made-up GUIDs has.
-pub fn is_marker(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        })
-        && text.get(9..15) == Some("5eed-4")
-        && text.get(19..20) == Some("8")
 }
 
 #[cfg(test)]

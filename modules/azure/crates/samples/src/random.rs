@@ -53,6 +53,13 @@ impl Random {
         items[self.below(items.len())].clone()
     }
 
+    /// One of the items by their weights.
+    pub(crate) fn weighted<T: Copy>(&mut self, items: &Weighted<T>) -> Option<T> {
+        let at = self.below(items.total());
+        let found = items.0.partition_point(|(end, _)| *end <= at);
+        items.0.get(found).map(|(_, item)| *item)
+    }
+
     /// `count` different `items` in their order; all of them when there are no more.
     pub(crate) fn some<T: Clone>(&mut self, items: &[T], count: usize) -> Vec<T> {
         let mut left = items.len();
@@ -93,6 +100,25 @@ impl Random {
     }
 }
 
+/// Items by weight: each with the sum of the weights up to its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Weighted<T>(Vec<(usize, T)>);
+
+impl<T> Weighted<T> {
+    pub(crate) fn new(items: impl Iterator<Item = (usize, T)>) -> Self {
+        let mut end = 0;
+        let ends = items.map(|(weight, item)| {
+            end += weight;
+            (end, item)
+        });
+        Self(ends.collect())
+    }
+
+    fn total(&self) -> usize {
+        self.0.last().map_or(0, |(end, _)| *end)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +147,10 @@ mod tests {
             assert_eq!(random.guid().len(), 36);
         }
         assert_eq!(random.below(0), 0);
+        assert_eq!(random.weighted(&Weighted::<u8>::new([].into_iter())), None);
+        let items = Weighted::new([(3, 'a'), (0, 'b'), (1, 'c')].into_iter());
+        let drawn: String = (0..4_000).filter_map(|_| random.weighted(&items)).collect();
+        assert!((2_800..3_200).contains(&drawn.matches('a').count()) && !drawn.contains('b'));
         assert_eq!(random.some(&[1, 2], 9), [1, 2]);
     }
 }

@@ -43,6 +43,14 @@ const PEOPLE: [(&str, &str); 12] = [
     ("Téo \"The Tester\" Exemple", "teo"),
 ];
 const DOMAINS: [&str; 3] = ["contoso.example", "corp.contoso.example", "fabrikam.example"];
+const HOSTS: [&str; 6] = [
+    "updates.contoso.example",
+    "shop.contoso.example",
+    "api.fabrikam.example",
+    "login.contoso.example",
+    "games.example",
+    "xn--bcher-kva.example",
+];
 const PLACES: [(&str, &str, &str, f64, f64); 8] = [
     ("Utrecht", "Utrecht", "NL", 52.09, 5.12),
     ("Köln", "Nordrhein-Westfalen", "DE", 50.93, 6.95),
@@ -127,6 +135,21 @@ impl Scene {
         }
     }
 
+    /// An IPv4 address of the documentation ranges.
+    pub(crate) fn ipv4(&mut self) -> String {
+        format!("{}.{}", self.rng.pick(&["192.0.2", "198.51.100", "203.0.113"]), 1 + self.rng.below(254))
+    }
+
+    /// A port that clients use.
+    pub(crate) fn port(&mut self) -> i64 {
+        self.rng.between(1_024, 65_535)
+    }
+
+    /// A host that the example company asks for.
+    pub(crate) fn host(&mut self) -> &'static str {
+        self.rng.pick(&HOSTS)
+    }
+
     /// City, state, country, latitude and longitude.
     pub(crate) fn place(&mut self) -> (&'static str, &'static str, &'static str, f64, f64) {
         self.rng.pick(&PLACES)
@@ -152,11 +175,9 @@ impl Scene {
     /// A moment in any form that was seen in diagnostic records.
     pub(crate) fn any_time(&mut self, ms: i64) -> String {
         let (year, month, day) = date(ms);
-        let second = ms.rem_euclid(86_400_000) / 1_000;
-        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-        let (half, twelve) = (if hour < 12 { "AM" } else { "PM" }, (hour + 11) % 12 + 1);
+        let (hour, minute, second) = clock(ms);
         match self.rng.below(40) {
-            0 => format!("{month}/{day}/{year} {twelve}:{minute:02}:{second:02} {half}"),
+            0 => us_time(ms),
             1 => format!("{}.{:03}000000", seconds(ms, ' '), ms.rem_euclid(1_000)),
             2 => format!("{month:02}/{day:02}/{year} {hour:02}:{minute:02}:{second:02}"),
             3 => format!("{year:04}-{month:02}-{day:02}T{hour:02}: {minute:02}: {second:02}.5864815Z"),
@@ -187,9 +208,14 @@ impl Scene {
         }
     }
 
-    /// An id in upper case but for its last segment, as the Activity Log writes them.
+    /// An id in upper case, as the Activity Log writes them.
     pub(crate) fn shout(id: &str) -> String {
         id.to_ascii_uppercase()
+    }
+
+    /// A resource's id as most of Azure Monitor's records have it: in upper case.
+    pub(crate) fn loud(&mut self, resource: &Resource) -> String {
+        if self.rng.percent(85) { Self::shout(&resource.id) } else { resource.id.clone() }
     }
 
     /// Sentences of running text, about `bytes` long.
@@ -227,11 +253,23 @@ fn date(ms: i64) -> (i64, i64, i64) {
     civil_from_days(ms.div_euclid(86_400_000))
 }
 
+/// Hour, minute and second in UTC.
+fn clock(ms: i64) -> (i64, i64, i64) {
+    let second = ms.rem_euclid(86_400_000) / 1_000;
+    (second / 3_600, second / 60 % 60, second % 60)
+}
+
+/// `3/1/2026 9:08:07 AM`, as some of Entra's and all of the namespaces' logs have it.
+pub(crate) fn us_time(ms: i64) -> String {
+    let ((year, month, day), (hour, minute, second)) = (date(ms), clock(ms));
+    let (half, twelve) = (if hour < 12 { "AM" } else { "PM" }, (hour + 11) % 12 + 1);
+    format!("{month}/{day}/{year} {twelve}:{minute:02}:{second:02} {half}")
+}
+
 /// `2026-01-02T03:04:05`, with `between` between date and time.
 fn seconds(ms: i64, between: char) -> String {
-    let (year, month, day) = date(ms);
-    let second = ms.rem_euclid(86_400_000) / 1_000;
-    format!("{year:04}-{month:02}-{day:02}{between}{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
+    let ((year, month, day), (hour, minute, second)) = (date(ms), clock(ms));
+    format!("{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}")
 }
 
 #[cfg(test)]

@@ -10,34 +10,38 @@ use super::*;
 
 const HOUR: i64 = 3_600_000;
 
-/// What one event became.
-struct Fate {
-    mapped: Vec<(usize, String, i64, serde_json::Value)>,
-    refused: Vec<(usize, Reason, String, String)>,
+/// What a record became.
+#[derive(Debug)]
+enum Fate {
+    Mapped { kind: String, time: i64, general: bool, event: serde_json::Value },
+    Refused { reason: Reason, detail: String, raw: String },
+    Routed { rule: String, message: serde_json::Value },
+    Skipped { rule: String },
 }
 
-fn fate(mapper: &Mapper<'_>, sample: &Sample, uid: &str) -> Fate {
+/// What the records of one event become, in their order.
+fn fates(mapper: &Mapper<'_>, sample: &Sample, uid: &str) -> Vec<Fate> {
     let arena = Bump::new();
     let (mut scratch, mut outcomes) = (Scratch::default(), Vec::new());
     let body = String::from_utf8_lossy(&sample.body);
     let origin = Origin { uid, enqueued_time: Some(DEFAULT_BASE + HOUR) };
     mapper.map_body(&body, origin, &arena, &mut scratch, &mut outcomes);
-    let mut fate = Fate { mapped: Vec::new(), refused: Vec::new() };
-    for (index, outcome) in outcomes.into_iter().enumerate() {
-        match outcome {
-            Outcome::Mapped(mapped) => {
-                let mut text = String::new();
-                write_object(mapper.set().schema(), &mapped.event, &mut text);
-                let event = serde_json::from_str(&text).unwrap();
-                fate.mapped.push((index, mapped.kind.to_owned(), mapped.time, event));
-            }
-            Outcome::Routed(_) | Outcome::Skipped(_) => panic!("no sample is for a rule: {outcome:?}"),
-            Outcome::Refused(refused) => {
-                fate.refused.push((index, refused.reason, refused.detail, refused.raw.to_owned()));
-            }
+    let fate = |outcome: Outcome<'_>| match outcome {
+        Outcome::Mapped(mapped) => {
+            let mut text = String::new();
+            write_object(mapper.set().schema(), &mapped.event, &mut text);
+            let (kind, general) = (mapped.kind.to_owned(), mapped.general.is_some());
+            Fate::Mapped { kind, time: mapped.time, general, event: serde_json::from_str(&text).unwrap() }
         }
-    }
-    fate
+        Outcome::Refused(refused) => {
+            Fate::Refused { reason: refused.reason, detail: refused.detail, raw: refused.raw.to_owned() }
+        }
+        Outcome::Routed(routed) => {
+            Fate::Routed { rule: routed.rule.to_owned(), message: serde_json::from_str(routed.message).unwrap() }
+        }
+        Outcome::Skipped(skipped) => Fate::Skipped { rule: skipped.rule.to_owned() },
+    };
+    outcomes.into_iter().map(fate).collect()
 }
 
 fn sets() -> Vec<MappingSet> {
@@ -45,46 +49,54 @@ fn sets() -> Vec<MappingSet> {
     Version::ALL.into_iter().map(shipped).collect()
 }
 
-/// Where the crate's documentation says that the marker stands.
-fn carries(event: &serde_json::Value, marker: &str) -> bool {
-    match event["class_uid"].as_i64().unwrap() {
-        2000..3000 => event["finding_info"]["uid"].as_str().is_some_and(|uid| uid.contains(marker)),
-        _ => event["metadata"]["correlation_uid"] == marker,
-    }
+/// The marker of a mapped event.
+fn carried(event: &serde_json::Value) -> Option<String> {
+    marker_of(|object, name| event[object][name].as_str().map(str::to_owned))
+}
+
+#[test]
+fn every_mapping_file_has_a_kind() {
+    let sources = tributary_azure_mappings::sources();
+    let files = sources.keys().filter_map(|name| name.strip_suffix(".yaml"));
+    let files: BTreeSet<&str> = files.filter(|name| !name.contains('/') && *name != "module").collect();
+    assert_eq!(Kind::ALL.iter().map(|kind| kind.as_str()).collect::<BTreeSet<_>>(), files);
 }
 
 #[test]
 fn every_record_becomes_what_it_says() {
-    let mut reasons = BTreeSet::new();
-    let mut classes = BTreeSet::new();
+    let (mut reasons, mut rules) = (BTreeSet::new(), BTreeSet::new());
+    let mut classes = BTreeMap::<Kind, BTreeSet<i64>>::new();
     for set in sets() {
         let mapper = Mapper::new(&set, Options::default());
         for (seed, count) in [(1, 2_000), (2, 800), (0xdead_beef_cafe, 800)] {
             // Enough malformed events to see each of their forms.
             for (index, sample) in Samples::new(seed).malformed_per_mille(250).events(count).enumerate() {
                 let place = || format!("{} seed {seed} event {index}: {}", set.schema().version, show(&sample));
-                let mut fate = fate(&mapper, &sample, "x");
-                assert_eq!(fate.mapped.len() + fate.refused.len(), sample.records.len(), "{}", place());
-                for (at, expected) in sample.records.iter().enumerate() {
-                    match expected {
-                        Expected::Mapped { kind, marker } => {
-                            let found = fate.mapped.iter().position(|(index, ..)| *index == at);
-                            let found = found.unwrap_or_else(|| panic!("{expected:?} {:?} {}", fate.refused, place()));
-                            let (_, name, time, event) = fate.mapped.swap_remove(found);
+                let fates = fates(&mapper, &sample, "x");
+                assert_eq!(fates.len(), sample.records.len(), "{fates:?} {}", place());
+                for (expected, fate) in sample.records.iter().zip(fates) {
+                    match (expected, fate) {
+                        (Expected::Mapped { kind, marker }, Fate::Mapped { kind: name, time, general, event }) => {
                             assert_eq!(name, kind.as_str(), "{}", place());
-                            assert!(carries(&event, marker), "{marker} {event} {}", place());
+                            assert_eq!(general, *kind == Kind::AzureGeneral, "{}", place());
+                            assert_eq!(carried(&event).as_ref(), Some(marker), "{event} {}", place());
                             let span = DEFAULT_BASE - scene::SPAN - 2 * HOUR..=DEFAULT_BASE + HOUR;
                             assert!(span.contains(&time), "{time} {}", place());
-                            classes.insert(event["class_uid"].as_i64().unwrap());
+                            classes.entry(*kind).or_default().insert(event["class_uid"].as_i64().unwrap());
                         }
-                        Expected::Quarantined { reason, marker } => {
-                            let found = fate.refused.iter().position(|(index, ..)| *index == at);
-                            let found = found.unwrap_or_else(|| panic!("{expected:?} mapped: {}", place()));
-                            let (_, actual, detail, raw) = fate.refused.swap_remove(found);
+                        (Expected::Quarantined { reason, marker }, Fate::Refused { reason: actual, detail, raw }) => {
                             assert_eq!(actual, *reason, "{detail} {}", place());
                             assert!(raw.contains(marker), "{raw} lost {marker} {}", place());
                             reasons.insert(reason.as_str());
                         }
+                        (Expected::Routed { marker }, Fate::Routed { rule, message }) => {
+                            assert_eq!(message["id"], *marker, "{}", place());
+                            rules.insert(rule);
+                        }
+                        (Expected::Skipped { .. }, Fate::Skipped { rule }) => {
+                            rules.insert(rule);
+                        }
+                        (expected, fate) => panic!("{expected:?} became {fate:?} {}", place()),
                     }
                 }
             }
@@ -94,7 +106,17 @@ fn every_record_becomes_what_it_says() {
     let all: BTreeSet<&str> =
         Reason::ALL.into_iter().filter(|reason| *reason != Reason::Invalid).map(Reason::as_str).collect();
     assert_eq!(reasons, all);
-    assert_eq!(classes, BTreeSet::from([2002, 2003, 2004, 3001, 3002, 3004, 3005, 3006, 6003]));
+    assert_eq!(rules, BTreeSet::from(["event_grid_subscription_validation".to_owned(), "flow_logs".to_owned()]));
+    // The samples reach every class of every kind.
+    for set in sets() {
+        for kind in Kind::ALL {
+            let file = set.kinds().iter().find(|file| file.name == kind.as_str()).unwrap();
+            let declared: BTreeSet<&str> = file.variants.iter().map(|variant| &*variant.class).collect();
+            let name = |uid: &i64| set.schema().class_by_uid(i32::try_from(*uid).unwrap()).unwrap().1.name;
+            let reached: BTreeSet<&str> = classes[kind].iter().map(name).collect();
+            assert_eq!(reached, declared, "{kind:?}");
+        }
+    }
 }
 
 fn show(sample: &Sample) -> String {
@@ -125,18 +147,23 @@ fn markers_are_unique_and_look_like_markers() {
     for text in ["", "0a1b2c3d-0000-4000-8000-0000000000f1", "é", "0a1b2c3d-5eed-4000-8000-0000000000F1"] {
         assert!(!is_marker(text));
     }
+    let marker = "0a1b2c3d-5eed-4000-8000-0000000000f1";
+    for text in [marker.to_owned(), format!("-5eed-4é{marker}"), format!("1-5eed-4 a{marker}b")] {
+        assert_eq!(marker_in(&text), Some(marker), "{text}");
+    }
+    assert_eq!(marker_in("0a1b2c3d-5eed-4000-8000-0000000000"), None);
 }
 
 #[test]
 fn the_mix_is_what_a_tenant_sends() {
     for seed in 0..4 {
-        let (mut kinds, mut bad, mut alerts) = (BTreeMap::<Kind, usize>::new(), 0, Vec::new());
+        let (mut kinds, mut fates, mut alerts) = (BTreeMap::<Kind, usize>::new(), Fates::default(), Vec::new());
         let (mut keys, mut properties) = (0, 0);
         for sample in Samples::new(seed).events(2_000) {
+            fates.add(&sample.records);
             for record in &sample.records {
-                match record {
-                    Expected::Mapped { kind, .. } => *kinds.entry(*kind).or_default() += 1,
-                    Expected::Quarantined { .. } => bad += 1,
+                if let Expected::Mapped { kind, .. } = record {
+                    *kinds.entry(*kind).or_default() += 1;
                 }
             }
             if matches!(&*sample.records, [Expected::Mapped { kind: Kind::DefenderAlert, .. }]) {
@@ -146,7 +173,16 @@ fn the_mix_is_what_a_tenant_sends() {
             properties += usize::from(!sample.properties.is_empty());
         }
         assert_eq!(kinds.len(), Kind::ALL.len(), "seed {seed}: {kinds:?}");
-        assert!((15..=70).contains(&bad), "seed {seed}: {bad} bad records");
+        assert!((15..=70).contains(&fates.quarantined), "seed {seed}: {fates:?}");
+        assert!(fates.routed > 30 && fates.skipped > 5, "seed {seed}: {fates:?}");
+        assert_eq!(fates.mapped, kinds.values().sum::<usize>() as u64);
+        assert!(fates.total() > 3_500, "seed {seed}: {fates:?}");
+        // What a tenant has most of.
+        let mut common: Vec<Kind> = kinds.keys().copied().collect();
+        common.sort_by_key(|kind| std::cmp::Reverse(kinds[kind]));
+        for kind in [Kind::DefenderAlert, Kind::ActivityAdministrative, Kind::EntraSignin] {
+            assert!(common[..4].contains(&kind), "seed {seed}: {kinds:?}");
+        }
         let mean = alerts.iter().sum::<usize>() / alerts.len();
         assert!((3_400..=3_800).contains(&mean), "seed {seed}: alerts of {mean} bytes");
         assert!(keys > 0 && properties > 0);
@@ -172,9 +208,11 @@ fn the_independent_judge_accepts_every_event() {
         let version = set.schema().version;
         let mapper = Mapper::new(&set, Options::default());
         let mut events = String::new();
-        for (index, sample) in Samples::new(21).malformed_per_mille(120).events(1_500).enumerate() {
-            for (.., event) in fate(&mapper, &sample, &format!("judge-{index}")).mapped {
-                events += &format!("{event}\n");
+        for (index, sample) in Samples::new(21).malformed_per_mille(120).events(2_500).enumerate() {
+            for fate in fates(&mapper, &sample, &format!("judge-{index}")) {
+                if let Fate::Mapped { event, .. } = fate {
+                    events += &format!("{event}\n");
+                }
             }
         }
         let file = std::env::temp_dir().join(format!("tributary-samples-{}-{version}.ndjson", std::process::id()));

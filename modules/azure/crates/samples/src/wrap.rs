@@ -3,11 +3,13 @@
 use tributary_mapping::Reason;
 
 use crate::json::{Json, list, object};
+use crate::kind::{Mix, Subject, Way};
 use crate::scene::Scene;
 use crate::{Expected, Kind, Markers, Sample, hostile, kinds, malformed};
 
-/// One event whose first record is of `kind`; `others` are the kinds that it may be mixed with.
-pub(crate) fn event(s: &mut Scene, markers: &mut Markers, kind: Kind, others: &[Kind], malformed: bool) -> Sample {
+/// One event of what `mix` holds.
+pub(crate) fn event(s: &mut Scene, markers: &mut Markers, mix: &Mix, malformed: bool) -> Sample {
+    let subject = s.rng.weighted(&mix.all).unwrap_or(Subject::Kind(Kind::DefenderAlert));
     let (body, records) = match malformed.then(|| s.rng.below(100)) {
         Some(0..=39) => {
             let marker = markers.next();
@@ -15,23 +17,26 @@ pub(crate) fn event(s: &mut Scene, markers: &mut Markers, kind: Kind, others: &[
             (body, vec![Expected::Quarantined { reason, marker }])
         }
         Some(40..=69) => {
-            let mut built = records(s, markers, kind, others);
+            let mut built = records(s, markers, subject, mix);
             let marker = markers.next();
             let (bad, reason) = malformed::record(s, &marker);
             let at = s.rng.below(built.len() + 1);
             built.insert(at, (bad, Expected::Quarantined { reason, marker }));
-            wrapped(s, kind, built)
+            wrapped(s, subject.way(), built)
         }
         Some(_) => {
-            let mut built = records(s, markers, kind, others);
+            let mut built = records(s, markers, subject, mix);
             for (record, expected) in &mut built {
-                hostile::spoil(s, record, expected.marker());
+                // What a rule takes is known by more than its kind of event.
+                if let Expected::Mapped { kind, marker } = expected {
+                    hostile::spoil(s, record, *kind, marker);
+                }
             }
-            wrapped(s, kind, built)
+            wrapped(s, subject.way(), built)
         }
         None => {
-            let built = records(s, markers, kind, others);
-            wrapped(s, kind, built)
+            let built = records(s, markers, subject, mix);
+            wrapped(s, subject.way(), built)
         }
     };
     let properties = s
@@ -47,46 +52,47 @@ pub(crate) fn event(s: &mut Scene, markers: &mut Markers, kind: Kind, others: &[
 
 type Built = Vec<(Json, Expected)>;
 
-/// Defender sends records one by one; diagnostic settings send several, of kinds that mix.
-fn records(s: &mut Scene, markers: &mut Markers, kind: Kind, others: &[Kind]) -> Built {
-    let mut built = Vec::new();
-    let mut add = |record: Json, kind: Kind, marker: String| built.push((record, Expected::Mapped { kind, marker }));
-    if !kind.is_diagnostic() {
+/// As many records as such an event holds, the first of which is about `subject`.
+fn records(s: &mut Scene, markers: &mut Markers, subject: Subject, mix: &Mix) -> Built {
+    let (count, others, mixed) = match subject.way() {
         // Relays put several into one event.
-        let count = if s.rng.percent(95) { 1 } else { 2 + s.rng.below(3) };
-        for _ in 0..count {
-            let marker = markers.next();
-            add(kinds::record(s, kind, &marker), kind, marker);
-        }
-        return built;
-    }
-    let count = s.rng.pick(&[1, 1, 1, 2, 2, 3, 4, 6, 9]);
-    if kind == Kind::ActivityAdministrative && s.rng.percent(60) {
+        Way::Export if s.rng.percent(95) => (1, None, 0),
+        Way::Export => (2 + s.rng.below(3), None, 0),
+        Way::Grid if s.rng.percent(85) => (1, None, 0),
+        Way::Grid => (2 + s.rng.below(3), Some(&mix.grid), 50),
+        Way::Diagnostic => (s.rng.pick(&[1, 1, 1, 2, 2, 3, 4, 6, 9]), Some(&mix.diagnostic), 30),
+    };
+    if subject == Subject::Kind(Kind::ActivityAdministrative) && s.rng.percent(60) {
         let steps: Vec<String> = (0..s.rng.pick(&[1, 2, 2, 3])).map(|_| markers.next()).collect();
-        for (record, marker) in kinds::operation(s, &steps).into_iter().zip(steps) {
-            add(record, kind, marker);
-        }
-    } else {
-        for position in 0..count {
-            let kind = if position > 0 && s.rng.percent(30) { s.rng.pick(others) } else { kind };
-            let marker = markers.next();
-            add(kinds::record(s, kind, &marker), kind, marker);
-        }
+        let records = kinds::operation(s, &steps).into_iter();
+        let expected = |marker| Expected::Mapped { kind: Kind::ActivityAdministrative, marker };
+        return records.zip(steps.into_iter().map(expected)).collect();
+    }
+    let mut built = Built::new();
+    for position in 0..count {
+        let other = others.filter(|_| position > 0 && s.rng.percent(mixed)).and_then(|others| s.rng.weighted(others));
+        built.push(other.unwrap_or(subject).record(s, markers.next()));
     }
     built
 }
 
 /// The body around records, and what must become of them.
-fn wrapped(s: &mut Scene, kind: Kind, built: Built) -> (Vec<u8>, Vec<Expected>) {
+fn wrapped(s: &mut Scene, way: Way, built: Built) -> (Vec<u8>, Vec<Expected>) {
     let (values, mut expected): (Vec<Json>, Vec<Expected>) = built.into_iter().unzip();
     // A bare text or number is a record only inside something, and lines must start with one that parses.
     let lines = values.iter().all(|value| matches!(value, Json::Object(_)));
     let alone = values.len() == 1 && lines;
-    let usual = if kind.is_diagnostic() { 70 } else { 85 };
+    let usual = if way == Way::Diagnostic { 70 } else { 85 };
     let wrapper = if s.rng.percent(usual) { 0 } else { 1 + s.rng.below(6) };
-    let whole = |values: Vec<Json>| match alone && !kind.is_diagnostic() {
-        true => values.into_iter().next().unwrap_or(Json::Null),
-        false => object! { "records" => values },
+    let bare = match way {
+        Way::Export => alone,
+        Way::Grid => alone && s.rng.percent(25),
+        Way::Diagnostic => false,
+    };
+    let whole = |values: Vec<Json>| match way {
+        _ if bare => values.into_iter().next().unwrap_or(Json::Null),
+        Way::Grid => Json::List(values),
+        _ => object! { "records" => values },
     };
     let text = match wrapper {
         1 if alone => values.into_iter().next().unwrap_or(Json::Null).text(),

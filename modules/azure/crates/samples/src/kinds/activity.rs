@@ -24,9 +24,9 @@ const OPERATIONS: [(&str, &str, &str, &str); 16] = [
     ("Microsoft.Sql/servers", "firewallRules/write", "Created", "sql-orders"),
 ];
 
-const OBJECT_ID: &str = "http://schemas.microsoft.com/identity/claims/objectidentifier";
-const TENANT_ID: &str = "http://schemas.microsoft.com/identity/claims/tenantid";
-const UPN: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn";
+pub(super) const OBJECT_ID: &str = "http://schemas.microsoft.com/identity/claims/objectidentifier";
+pub(super) const TENANT_ID: &str = "http://schemas.microsoft.com/identity/claims/tenantid";
+pub(super) const UPN: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn";
 
 /// Records of one operation: its start, perhaps its acceptance, its end. Really they share one correlation id; here each
 /// has its own marker there, and they share `properties.serviceRequestId`.
@@ -66,7 +66,7 @@ struct Outcome<'o> {
 }
 
 fn record(s: &mut Scene, marker: &str, resource: &Resource, action: &str, person: &Person, o: &Outcome<'_>) -> Json {
-    let id = if s.rng.percent(85) { Scene::shout(&resource.id) } else { resource.id.clone() };
+    let id = s.loud(resource);
     let operation = format!("{}/{action}", resource.kind);
     let old = s.rng.percent(15);
     let verb = action.rsplit('/').next().unwrap_or_default();

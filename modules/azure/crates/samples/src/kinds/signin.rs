@@ -1,4 +1,4 @@
-//! Interactive sign-ins of Entra ID.
+//! Sign-ins of people: at a prompt, by a client on its own, and through an AD FS farm.
 
 use crate::json::{Json, list, object};
 use crate::scene::Scene;
@@ -19,8 +19,16 @@ const AGENTS: [&str; 4] = [
     "",
 ];
 
+/// Which log a sign-in stands in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Log {
+    Interactive,
+    Noninteractive,
+    Adfs,
+}
+
 /// One sign-in; the marker is its correlation id.
-pub(crate) fn signin(s: &mut Scene, marker: &str) -> Json {
+pub(super) fn signin(s: &mut Scene, log: Log, marker: &str) -> Json {
     let person = s.person();
     let (tenant, other) = (s.tenant(), s.tenant());
     let guest = s.rng.percent(12);
@@ -77,8 +85,13 @@ pub(crate) fn signin(s: &mut Scene, marker: &str) -> Json {
         "appliedConditionalAccessPolicies" => policies,
         "authenticationContextClassReferences" => s.rng.maybe(20, list![object! { "id" => "urn:user:registersecurityinfo", "detail" => "previouslySatisfied" }]),
         "originalRequestId" => s.optional(90, id.clone()),
-        "isInteractive" => true,
-        "tokenIssuerName" => "", "tokenIssuerType" => "AzureAD",
+        "isInteractive" => match log {
+            Log::Interactive => true,
+            Log::Noninteractive => false,
+            Log::Adfs => s.rng.percent(70),
+        },
+        "tokenIssuerName" => if log == Log::Adfs { "sts.contoso.example" } else { "" },
+        "tokenIssuerType" => if log == Log::Adfs { "ADFederationServices" } else { "AzureAD" },
         "authenticationProcessingDetails" => list![
             object! { "key" => "Login Hint Present", "value" => "True" },
             object! { "key" => "Oauth Scope Info", "value" => "[\"User.Read\",\"openid\"]" },
@@ -112,10 +125,18 @@ pub(crate) fn signin(s: &mut Scene, marker: &str) -> Json {
         "resourceId" => format!("/tenants/{tenant}/providers/Microsoft.aadiam"),
         "operationName" => "Sign-in activity",
         "operationVersion" => "1.0",
-        "category" => s.rng.pick(&["SignInLogs", "SignInLogs", "SignInLogs", "SigninLogs"]),
+        "category" => match log {
+            Log::Interactive => s.rng.pick(&["SignInLogs", "SignInLogs", "SignInLogs", "SigninLogs"]),
+            Log::Noninteractive => "NonInteractiveUserSignInLogs",
+            Log::Adfs => "ADFSSignInLogs",
+        },
         "tenantId" => s.optional(97, tenant),
         "resultType" => if s.rng.percent(92) { Json::from(code.to_string()) } else { Json::from(code) },
-        "resultSignature" => s.rng.pick(&["None", "SUCCESS"]),
+        "resultSignature" => match log {
+            Log::Adfs if code != 0 => "FAILURE",
+            Log::Adfs => "SUCCESS",
+            _ => s.rng.pick(&["None", "SUCCESS"]),
+        },
         "resultDescription" => s.rng.maybe(50, reason),
         "durationMs" => if s.rng.percent(90) { Json::Int(0) } else { Json::from("0") },
         "callerIpAddress" => s.optional(95, address),
