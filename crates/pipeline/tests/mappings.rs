@@ -113,11 +113,11 @@ async fn what_goes_beyond_the_committed_schemas_is_refused() {
     let refused = refusal(&approved(folder.path()).await).await;
     let text = refused.to_string();
     assert!(matches!(refused, MappingsRefused::OutsideSchema { .. }), "{text}");
-    assert!(text.contains("detection_finding: finding_info.product_uid;"), "{text}");
+    assert!(text.contains("finding_info.product_uid is outside the committed schema of detection_finding"), "{text}");
 
     let folder = self::folder(&[("alert.yaml", ALERT), ("scan.yaml", SCAN)]);
     let text = refusal(&approved(folder.path()).await).await.to_string();
-    assert!(text.contains("scan_activity: no schema"), "{text}");
+    assert!(text.contains("class scan_activity has no committed schema"), "{text}");
 }
 
 #[tokio::test]

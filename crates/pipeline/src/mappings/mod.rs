@@ -65,10 +65,7 @@ pub enum MappingsRefused {
         faults: String,
     },
     /// The maps set what no lake object has a column for.
-    #[error(
-        "the maps go beyond the committed schemas of ocsf {version}: {paths}; leave these attributes out, or release \
-         schemas that hold them"
-    )]
+    #[error("the maps go beyond the committed schemas of ocsf {version}: {paths}")]
     OutsideSchema {
         /// The version.
         version: Version,
