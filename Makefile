@@ -57,7 +57,9 @@ lint:
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run; \
 	else echo "SKIPPED shellcheck: not installed (apt-get install shellcheck)"; fi
 
-## The way from an alert to Parquet by CPU time of one core, hub to lake on both; ratios count, the machine is never quiet.
+## The way from a record to Parquet by CPU time of one core, hub to lake on both; ratios count, the machine is never quiet.
+## The table of kinds in docs/PERFORMANCE.md is written anew.
+bench: export TRIBUTARY_BENCH_WRITE := $(CURDIR)/docs/PERFORMANCE.md
 bench:
 	cargo bench -p tributary-tests -p tributary-batch -p tributary-azure-eventhub-emulator \
 	  --bench chain --bench hub --bench envelope --bench deliveries

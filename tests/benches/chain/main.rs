@@ -1,14 +1,23 @@
-//! What the way from an alert's JSON to Parquet costs, on one core: `cargo bench -p tributary-tests --bench chain`.
+//! What the way from a record's JSON to Parquet costs, on one core: `cargo bench -p tributary-tests --bench chain`.
 //!
 //! Every stage runs once a round, so that a busy moment of the machine hits all alike; its figure is the best round by
-//! CPU time of the thread. `TRIBUTARY_BENCH_ROUNDS` changes the number of rounds, `TRIBUTARY_BENCH_STAGE` picks the stages
-//! whose names contain it. With `TRIBUTARY_JUDGE` the input is
-//! what that folder's `gen_inputs.py` writes, else the bench's own generator.
+//! CPU time of the thread. First the stages on alerts, then each kind on its own cases.
+//!
+//! | variable | |
+//! |---|---|
+//! | `TRIBUTARY_BENCH_ROUNDS` | number of rounds |
+//! | `TRIBUTARY_BENCH_STAGE` | only stages whose names contain it, and no kinds |
+//! | `TRIBUTARY_BENCH_KIND` | only kinds whose names contain it (empty: all), and no stages |
+//! | `TRIBUTARY_BENCH_WRITE` | file in which the table of kinds is replaced |
+//! | `TRIBUTARY_JUDGE` | the alerts are what that folder's `gen_inputs.py` writes, else the bench's own generator's |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod clock;
 mod inputs;
+mod kinds;
 mod stages;
+mod table;
+mod vary;
 
 use std::hint::black_box;
 use std::process::Command;
@@ -28,6 +37,26 @@ fn main() {
         return start_only();
     }
     let rounds = std::env::var("TRIBUTARY_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
+    let (stage, kind) = (std::env::var("TRIBUTARY_BENCH_STAGE").ok(), std::env::var("TRIBUTARY_BENCH_KIND").ok());
+    if kind.is_none() {
+        alerts(rounds, &stage.clone().unwrap_or_default());
+    }
+    if stage.is_none() || kind.is_some() {
+        kinds(rounds, kind.as_deref());
+    }
+}
+
+/// Each kind alone.
+fn kinds(rounds: usize, wanted: Option<&str>) {
+    let set = tributary_azure_mappings::shipped(Version::V1_3_0).unwrap();
+    let table = table::table(&kinds::measure(&set, wanted.unwrap_or_default(), rounds));
+    println!("\n{table}");
+    if let (Ok(path), true) = (std::env::var("TRIBUTARY_BENCH_WRITE"), wanted.is_none_or(str::is_empty)) {
+        table::write(path.as_ref(), &table);
+    }
+}
+
+fn alerts(rounds: usize, wanted: &str) {
     let (source, alerts) = input();
     let bytes: usize = alerts.iter().map(String::len).sum();
     println!(
@@ -38,7 +67,7 @@ fn main() {
     start(20);
     let chain = Chain::new(alerts);
     chain.check();
-    stages(&chain, rounds, bytes);
+    stages(&chain, rounds, bytes, wanted);
 }
 
 fn input() -> (&'static str, Vec<String>) {
@@ -97,9 +126,8 @@ fn ms(time: Duration) -> f64 {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn stages(chain: &Chain, rounds: usize, bytes: usize) {
-    let wanted = std::env::var("TRIBUTARY_BENCH_STAGE").unwrap_or_default();
-    let stages: Vec<_> = chain.stages().into_iter().filter(|(name, _)| name.contains(&wanted)).collect();
+fn stages(chain: &Chain, rounds: usize, bytes: usize, wanted: &str) {
+    let stages: Vec<_> = chain.stages().into_iter().filter(|(name, _)| name.contains(wanted)).collect();
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); stages.len()];
     let mut sizes = vec![0; stages.len()];
     for _ in 0..rounds {
