@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tributary_azure_mappings::{functions, sources};
+use tributary_azure_mappings::{functions, maps, sources};
 use tributary_mapping::{Diagnostic, MappingSet, Sources};
 use tributary_ocsf::Version;
 
@@ -27,6 +27,11 @@ pub(crate) fn read(folder: Option<&Path>) -> Result<Sources, Failure> {
         sources.insert(name, text);
     }
     Ok(sources)
+}
+
+/// The shipped set.
+pub(crate) fn shipped(version: Version) -> Result<MappingSet, Failure> {
+    compile(&maps(), version)
 }
 
 /// Compiles the files for a version.

@@ -36,7 +36,7 @@ pub(crate) struct InForce {
 impl SetArgs {
     /// The set in force; a refusal is logged and counted.
     pub(crate) async fn in_force(&self, version: Version, metrics: &Metrics) -> Result<InForce, Failure> {
-        let shipped = || mappings::compile(&mappings::read(None)?, version);
+        let shipped = || mappings::shipped(version);
         let accepted = |set| Ok(InForce { set, refused: false });
         match (&self.mappings, &self.mappings_uri) {
             (Some(_), Some(uri)) => Err(Failure::Usage(format!(

@@ -122,7 +122,7 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
         lake: folder(&args.out.join("lake"))?,
         // Its keys begin with `quarantine/`.
         quarantine: folder(&args.out)?,
-        set: mappings::compile(&mappings::read(None)?, args.ocsf_version)?,
+        set: mappings::shipped(args.ocsf_version)?,
         layout: layout.map_err(|error| Failure::Usage(error.to_string()))?,
         poll: PollConfig::new("azure", "demo"),
         metrics: Metrics::new(),

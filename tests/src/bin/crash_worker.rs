@@ -98,7 +98,7 @@ fn jobs(connection: &str, folder: &Path, steps: &Arc<Steps>, without: Option<&st
 
 /// The shipped mapping files, or those of a version that does not know one kind and has no general map to take its records.
 fn sources(without: Option<&str>) -> tributary_mapping::Sources {
-    let mut sources = tributary_azure_mappings::sources();
+    let mut sources = tributary_azure_mappings::maps();
     if let Some(kind) = without {
         let before = sources.len();
         sources.retain(|name, _| !name.starts_with(&format!("{kind}.")));

@@ -116,7 +116,7 @@ kinds! {
     /// Event Hubs or Service Bus namespace.
     EventHubOperations "event_hub_operations" 3 Diagnostic ["category" "EventName" "ActivityName"];
     /// Azure Firewall, application rules; what was asked for, which is no text, tells no kind but a class.
-    FirewallApplicationRule "firewall_application_rule" 4 Diagnostic ["category" "properties"];
+    FirewallApplicationRule "firewall_application_rule" 4 Diagnostic ["category"];
     /// Azure Firewall, network and DNAT rules, flows.
     FirewallNetworkRule "firewall_network_rule" 5 Diagnostic ["category"];
     /// Azure Firewall, DNS.
