@@ -146,11 +146,12 @@ fn inspect_shows_a_lake() {
     let output = run(&["inspect", lake.to_str().unwrap()]);
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stdout(&output);
-    for word in
-        ["2004 Detection Finding 1.3.0", "external_0a1b2c3d-0000-4000-8000-000000000001", "total", "finding_info.title"]
-    {
+    for word in ["2004 Detection Finding 1.3.0", "accounts", "total", "finding_info.title"] {
         assert!(text.contains(word), "{word} in {text}");
     }
+    // Few objects are shown one account and day a line.
+    let few = stdout(&run(&["inspect", lake.join("ext/azure-vulnerability").to_str().unwrap()]));
+    assert!(few.contains("2002 Vulnerability Finding 1.3.0 ┆ external_"), "{few}");
     // Cases hold escape and direction characters: a terminal must not get them.
     assert!(!text.chars().any(|letter| letter.is_control() && letter != '\n' || letter == '\u{202e}'));
 
