@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tributary_ocsf::{AttrIx, Schema, ShapeId};
 
 use crate::plan::{ElementPlan, FieldPlan, ItemPlan, ObjectPlan, Plan, ScalarPlan, ValuePlan};
-use crate::set::MappingSet;
+use crate::set::{Kind, MappingSet, Variant};
 
 /// One line of a map: an attribute and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub(crate) const DERIVED: &[&str] = &[
 ];
 
 /// Every attribute of a plan with its origin, those inside lists too, in the order of their paths.
-pub(crate) fn origins(plan: &Plan) -> Vec<Line> {
+fn origins(plan: &Plan) -> Vec<Line> {
     let mut lines = vec![Line { path: "time".to_owned(), origin: plan.time_origin.clone() }];
     fields(plan, &mut |path, field| {
         if !matches!(field.value, ValuePlan::Object(_)) {
@@ -149,6 +149,15 @@ pub(crate) fn origins(plan: &Plan) -> Vec<Line> {
     lines.extend(DERIVED.iter().map(|path| Line { path: (*path).to_owned(), origin: "derived".to_owned() }));
     lines.sort_by(|a, b| a.path.cmp(&b.path));
     lines
+}
+
+/// The attributes of a kind with their origins, variant by variant, without an event.
+pub fn explain(kind: &Kind) -> Vec<(String, Vec<Line>)> {
+    let title = |variant: &Variant| match &variant.when_text {
+        Some(when) => format!("{} when {when}", variant.class),
+        None => variant.class.clone(),
+    };
+    kind.variants.iter().map(|variant| (title(variant), origins(&variant.plan))).collect()
 }
 
 /// The table of all kinds, as Markdown: what `docs/MAPPINGS.md` holds.

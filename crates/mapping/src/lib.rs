@@ -53,7 +53,7 @@ mod yaml;
 
 pub use cases::{Case, CaseReport, run_case};
 pub use check::{check, outside_schema};
-pub use describe::{Line, describe_kinds};
+pub use describe::{Line, describe_kinds, explain};
 pub use destination::{Destination, InvalidDestination, Partition};
 pub use diagnostic::Diagnostic;
 pub use mapper::{Mapper, Scratch};
@@ -61,4 +61,4 @@ pub use outcome::{Mapped, Options, Origin, Outcome, Reason, Refused, Routed, Ski
 pub use redact::redact_text;
 pub use set::{Kind, MappingSet, Sources, Variant, digest};
 pub use timestamp::parse_timestamp;
-pub use trace::{Trace, Traced, explain, trace};
+pub use trace::{Trace, Traced, trace};

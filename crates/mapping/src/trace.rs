@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use tributary_json::{NodeId, write_json, write_json_string};
 use tributary_ocsf::{Value, write_object};
 
-use crate::describe::{DERIVED, Line, origins};
+use crate::describe::DERIVED;
 use crate::eval::{Eval, Frame, literal};
 use crate::function::{Context, Val};
 use crate::mapper::{Mapper, Scratch};
@@ -444,13 +444,4 @@ fn cut(text: &str) -> String {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
-}
-
-/// The attributes of a kind with their origins, variant by variant, without an event.
-pub fn explain(kind: &Kind) -> Vec<(String, Vec<Line>)> {
-    let title = |variant: &Variant| match &variant.when_text {
-        Some(when) => format!("{} when {when}", variant.class),
-        None => variant.class.clone(),
-    };
-    kind.variants.iter().map(|variant| (title(variant), origins(&variant.plan))).collect()
 }

@@ -1,6 +1,6 @@
 //! The transform job: from messages in the queue to objects in the lake and in quarantine.
 //!
-//! For each message: read the batch, map its records, stage the whole outcome create-only, publish from what is staged (this
+//! For each message: read the batch, map its records, hand on its notifications, stage the whole outcome create-only, publish from what is staged (this
 //! attempt's outcome or an earlier one's), delete the message last (`docs/GUARANTEES.md`, transformer, rules 8 and 10). A message that fails
 //! stays: the queue delivers it again, and after several times puts it among its dead letters.
 
@@ -251,6 +251,11 @@ impl Transform {
             }
             Decoded::Foreign(foreign) => self.map_foreign(foreign).await?,
         };
+        // At every attempt, and before the outcome says that it is done: an attempt that finds it staged may route
+        // differently, by other maps or for want of the queue.
+        if let Some(queue) = &self.flow_logs {
+            notifications::send(queue.as_ref(), made.routed.iter().map(|(_, message)| message.as_str())).await?;
+        }
         let (outcome, earlier) = match self.staging.stage(&made.outcome).await? {
             Staged::New => {
                 self.count(&made);
@@ -258,11 +263,6 @@ impl Transform {
             }
             Staged::Earlier(earlier) => (*earlier, true),
         };
-        // Sent at every attempt: who takes them knows what it has read.
-        if let Some(queue) = &self.flow_logs {
-            let messages = made.routed.into_iter().map(|(_, message)| message).collect();
-            notifications::send(queue.as_ref(), messages).await?;
-        }
         let published = self.publisher.publish(&outcome).await?;
         self.metrics.count(Metric::ObjectsWritten, published.objects);
         self.metrics.count(Metric::BytesWritten, published.bytes);
@@ -332,3 +332,6 @@ impl Transform {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,14 +6,14 @@ use tributary_queue::{Queue, QueueError};
 const MAX_MESSAGE: usize = 64 * 1024;
 
 /// Sends notifications, each a JSON object as text, in as few messages as their size allows.
-pub(super) async fn send(queue: &dyn Queue, notifications: Vec<String>) -> Result<(), QueueError> {
-    for message in messages(&notifications) {
+pub(super) async fn send(queue: &dyn Queue, notifications: impl Iterator<Item = &str>) -> Result<(), QueueError> {
+    for message in messages(notifications) {
         queue.send(&message).await?;
     }
     Ok(())
 }
 
-fn messages(notifications: &[String]) -> Vec<String> {
+fn messages<'n>(notifications: impl Iterator<Item = &'n str>) -> Vec<String> {
     let mut messages: Vec<String> = Vec::new();
     let mut open: Option<String> = None;
     for notification in notifications {
@@ -42,7 +42,7 @@ mod tests {
     fn every_notification_stands_in_one_message() {
         let notifications: Vec<String> =
             (0..1_000).map(|id| format!(r#"{{"id":{id},"url":"{}"}}"#, "u".repeat(300))).collect();
-        let messages = messages(&notifications);
+        let messages = messages(notifications.iter().map(String::as_str));
         assert!(messages.len() > 1 && messages.iter().all(|message| message.len() <= MAX_MESSAGE + 2));
         let ids: Vec<u64> = messages
             .iter()
@@ -54,6 +54,6 @@ mod tests {
             .map(|notification| notification["id"].as_u64().unwrap())
             .collect();
         assert_eq!(ids, (0..1_000).collect::<Vec<u64>>());
-        assert!(super::messages(&[]).is_empty());
+        assert!(super::messages(std::iter::empty()).is_empty());
     }
 }
