@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// The core's rooms, each of which may use only those before it.
-const ORDER: [&str; 9] = ["telemetry", "json", "batch", "ocsf", "mapping", "ledger", "queue", "lake", "pipeline"];
+const ORDER: [&str; 11] =
+    ["telemetry", "aws", "json", "batch", "ocsf", "mapping", "ledger", "queue", "lake", "delivery", "pipeline"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };

@@ -1,0 +1,3 @@
+//! The Lambda functions.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Who the clients of Azure are.

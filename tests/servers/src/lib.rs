@@ -1,0 +1,113 @@
+//! Servers on this machine that tests start and stop.
+//!
+//! Each is a Python program of `tests/peers` that prints its endpoint in one line and ends when its standard input does, so
+//! that it never outlives the test that started it, however that ends. They listen on 127.0.0.1 only, on a free port.
+//!
+//! - [`Server::moto`]: DynamoDB, S3, Secrets Manager, SQS and STS, quick to start, no state but its own.
+//! - [`Server::ministack`]: the same and Lambda, event source mappings and schedules, which run the real binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use tributary_aws::SdkConfig;
+
+/// The project's root.
+pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// The region that the servers are in.
+pub const REGION: &str = "us-east-1";
+
+/// Region and keys as the servers take them, for a process of its own; whoever runs the tests may have others.
+pub const SETTINGS: [(&str, &str); 4] = [
+    ("AWS_REGION", REGION),
+    ("AWS_ACCESS_KEY_ID", "test"),
+    ("AWS_SECRET_ACCESS_KEY", "test"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+];
+
+/// The python of `make peers`. `None`, said aloud, where there is none and peers are not required.
+///
+/// # Panics
+/// When `TRIBUTARY_REQUIRE_PEERS` is 1 and there is none.
+pub fn python(what: &str) -> Option<PathBuf> {
+    let found = std::env::var_os("TRIBUTARY_PYTHON").map(PathBuf::from).filter(|path| path.exists());
+    if found.is_none() {
+        let required = std::env::var("TRIBUTARY_REQUIRE_PEERS").is_ok_and(|value| value == "1");
+        assert!(!required, "TRIBUTARY_PYTHON names no python, which {what} needs: make peers");
+        eprintln!("SKIPPED {what}: TRIBUTARY_PYTHON names no python (make peers)");
+    }
+    found
+}
+
+/// A server's process.
+#[derive(Debug)]
+pub struct Server {
+    process: Child,
+    endpoint: String,
+}
+
+impl Server {
+    /// moto.
+    pub fn moto() -> Option<Self> {
+        Self::start("moto_server.py", |_| {})
+    }
+
+    /// ministack.
+    pub fn ministack() -> Option<Self> {
+        Self::start("ministack_server.py", |_| {})
+    }
+
+    /// A program of `tests/peers`, with the arguments and environment that `with` gives it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(program: &str, with: impl FnOnce(&mut Command)) -> Option<Self> {
+        let mut command = Command::new(python(program)?);
+        command.arg(Path::new(ROOT).join("tests/peers").join(program));
+        with(&mut command);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python starts");
+        let mut endpoint = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut endpoint).unwrap();
+        let endpoint = endpoint.trim_end().to_owned();
+        assert!(endpoint.contains("://127.0.0.1:"), "{program} did not start: {endpoint:?}");
+        Some(Self { process, endpoint })
+    }
+
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The configuration of clients that talk to it, whatever this process's environment says.
+    pub fn config(&self) -> SdkConfig {
+        let keys = Credentials::new("test", "test", None, None, "test");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .credentials_provider(SharedCredentialsProvider::new(keys))
+            .endpoint_url(&self.endpoint)
+            .build()
+    }
+
+    /// Makes `command` a client of it.
+    pub fn settings<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("AWS_") {
+                command.env_remove(name);
+            }
+        }
+        command.envs(SETTINGS).env("AWS_ENDPOINT_URL", &self.endpoint)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
