@@ -38,13 +38,32 @@ pub fn encode(schema: &Schema, columns: &Columns, events: &[&Object<'_>]) -> Res
     let arrow_schema = Arc::new(columns.arrow_schema());
     let mut root = StructColumn::new(&columns.columns, arrow_schema.fields(), events.len());
     let unmapped = columns.columns.iter().position(|column| column.ty == ColumnType::Map);
-    for event in events {
+    for (index, event) in events.iter().enumerate() {
+        if let Some(next) = events.get(index + 1) {
+            std::hint::black_box(touch(next));
+        }
         encoder.row(&mut root, unmapped, event);
     }
     let rows = events.len();
     let arrays = root.children.into_iter().map(|child| child.finish(rows)).collect::<Result<Vec<_>, _>>()?;
     let batch = RecordBatch::try_new(arrow_schema, arrays)?;
     Ok(Encoded { batch, overflowed: encoder.overflowed, cut: encoder.cut })
+}
+
+/// Reads an event's nodes, so that they are on their way from memory while the one before it is written: a batch of events
+/// is larger than the caches, and writing one waits at each node for the next.
+fn touch(object: &Object<'_>) -> usize {
+    object.fields.iter().fold(0, |sum, (_, value)| {
+        sum ^ match value {
+            Value::Object(object) => touch(object),
+            Value::Array(values) => values.iter().fold(values.len(), |sum, value| match value {
+                Value::Object(object) => sum ^ touch(object),
+                _ => sum,
+            }),
+            Value::Str(text) => text.len(),
+            _ => 1,
+        }
+    })
 }
 
 struct Encoder<'e> {
@@ -196,20 +215,24 @@ struct ListColumn {
 struct TextColumn {
     bytes: Vec<u8>,
     offsets: Vec<i32>,
+    /// Slots that there will be at least, if most rows have one.
+    rows: usize,
 }
 
 /// Most bytes that are reserved for a column ahead of its values.
-const MAX_RESERVE: usize = 64 * 1024;
+const MAX_RESERVE: usize = 256 * 1024;
 
 impl TextColumn {
-    fn new() -> Self {
-        Self { bytes: Vec::new(), offsets: vec![0] }
+    fn new(rows: usize) -> Self {
+        Self { bytes: Vec::new(), offsets: vec![0], rows }
     }
 
     fn push(&mut self, text: &str) {
         if self.bytes.is_empty() {
             // The first text of a column says about how long the others are.
-            self.bytes.reserve(text.len().saturating_mul(self.offsets.capacity()).min(MAX_RESERVE));
+            let left = self.rows.saturating_sub(self.offsets.len());
+            self.offsets.reserve(left);
+            self.bytes.reserve(text.len().saturating_mul(left + 1).min(MAX_RESERVE));
         }
         self.bytes.extend_from_slice(text.as_bytes());
         self.offsets.push(offset(self.bytes.len()));
@@ -283,22 +306,27 @@ impl Leaf {
                 offsets: vec![0],
             })),
             (ColumnType::Map, _) => Data::Map(Box::new(MapColumn {
-                keys: TextColumn::new(),
-                values: TextColumn::new(),
+                keys: TextColumn::new(rows),
+                values: TextColumn::new(rows),
                 entries: 0,
                 offsets: vec![0],
             })),
-            _ => Data::Text(TextColumn::new()),
+            _ => Data::Text(TextColumn::new(rows)),
         };
         Self { name, data_type: data_type.clone(), data, nulls: NullBufferBuilder::new(rows), len: 0 }
     }
 
     /// Fills up with nulls to `len` slots.
+    #[inline]
     fn pad(&mut self, len: usize) {
         let missing = len.saturating_sub(self.len);
-        if missing == 0 {
-            return;
+        if missing > 0 {
+            self.append_nulls(len, missing);
         }
+    }
+
+    #[inline(never)]
+    fn append_nulls(&mut self, len: usize, missing: usize) {
         self.len = len;
         self.nulls.append_n_nulls(missing);
         let repeat = |offsets: &mut Vec<i32>| {

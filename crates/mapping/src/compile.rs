@@ -14,7 +14,7 @@ use crate::plan::{
 };
 use crate::scope::Scope;
 use crate::syntax::parse_cond;
-use crate::yaml::{Entry, Node, Yaml};
+use crate::yaml::{Entry, Yaml};
 
 /// What all files of a set share.
 pub(crate) struct Library<'c> {
@@ -144,7 +144,7 @@ impl Compiler<'_> {
         let metadata = self.object(metadata_shape, &metadata_entries, "metadata", variant.pos);
         let (time_ix, time_attr) = shape.attr_named("time")?;
         let time_origin =
-            time_entry.as_ref().map_or_else(|| "the hub's enqueued time".to_owned(), |entry| origin(&entry.value));
+            time_entry.as_ref().map_or_else(|| "the hub's enqueued time".to_owned(), |entry| entry.value.to_string());
         let time = match time_entry {
             Some(entry) => {
                 let target = self.target(shape, time_attr, "time");
@@ -304,7 +304,7 @@ impl Compiler<'_> {
                 attr: value.0,
                 profile,
                 value: value.1,
-                origin: origin(&entry.value),
+                origin: Box::new(entry.value.clone()),
                 name: value.2,
                 pos: entry.pos,
             });
@@ -439,19 +439,6 @@ impl Compiler<'_> {
             if required && !derived && !given(attr.name) && !by_caption {
                 self.fault(Fault::new(pos, format!("class {} requires {}, which is never set", shape.name, attr.name)));
             }
-        }
-    }
-}
-
-/// How a file says a value, on one line.
-fn origin(yaml: &Yaml) -> String {
-    match &yaml.node {
-        Node::Scalar { text, .. } => text.clone(),
-        Node::List(items) => format!("[{}]", items.iter().map(origin).collect::<Vec<_>>().join(", ")),
-        Node::Map(entries) => {
-            let parts: Vec<String> =
-                entries.iter().map(|entry| format!("{}: {}", entry.key, origin(&entry.value))).collect();
-            format!("{{{}}}", parts.join(", "))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What no map says: class, type and times of the event, its metadata, its observables, and whether it fits a lake object.
 
+use std::fmt::Write as _;
+
 use tributary_ocsf::{AttrIx, Object, Schema, Value};
 
 use crate::eval::{Eval, Frame, literal};
@@ -61,20 +63,17 @@ pub(crate) fn push_metadata<'b>(
     eval.fields(&plan.metadata, frame);
     eval.state.fields.push((header.meta_version, Value::Str(eval.schema.version.as_str())));
     if let Some(attr) = header.meta_uid {
-        let uid = eval.arena.alloc_str(&format!("{}-{index}", origin.uid));
-        eval.state.fields.push((attr, Value::Str(uid)));
+        let mut uid = bumpalo::collections::String::with_capacity_in(origin.uid.len() + 4, eval.arena);
+        let _ = write!(uid, "{}-{index}", origin.uid);
+        eval.state.fields.push((attr, Value::Str(uid.into_bump_str())));
     }
     // Only profiles whose attributes are there: a listed profile promises them.
     let used = eval.state.profiles;
-    let names: Vec<Value<'b>> = plan
-        .profiles
-        .iter()
-        .enumerate()
-        .filter(|(bit, _)| used >> bit & 1 == 1)
-        .map(|(_, name)| Value::Str(name))
-        .collect();
+    let names = plan.profiles.iter().enumerate().filter(|(bit, _)| used >> bit & 1 == 1);
+    let names =
+        bumpalo::collections::Vec::from_iter_in(names.map(|(_, name)| Value::Str(name)), eval.arena).into_bump_slice();
     if let (Some(attr), false) = (header.meta_profiles, names.is_empty()) {
-        eval.state.fields.push((attr, Value::Array(eval.arena.alloc_slice_copy(&names))));
+        eval.state.fields.push((attr, Value::Array(names)));
     }
     match eval.close(&plan.metadata, start) {
         Some(metadata) => Ok(metadata),
@@ -86,18 +85,16 @@ pub(crate) fn push_metadata<'b>(
 pub(crate) fn push_observables<'b>(eval: &mut Eval<'_, 'b>, header: &'b Header) {
     let Some(attrs) = &header.observables else { return };
     let found = std::mem::take(&mut eval.state.observables);
-    let mut kept: Vec<(&'b str, i64, &'b str)> = Vec::new();
-    for observable @ (path, _, text) in &found {
+    let most = found.len().min(MAX_OBSERVABLES);
+    let mut list = bumpalo::collections::Vec::with_capacity_in(most, eval.arena);
+    let mut kept: [(&str, &str); MAX_OBSERVABLES] = [("", ""); MAX_OBSERVABLES];
+    for (path, type_id, text) in &found {
         // A record may name one host ten thousand times: the search must not grow with it.
-        if kept.len() == MAX_OBSERVABLES {
-            break;
+        let Some((slot, known)) = kept.get_mut(..=list.len()).and_then(<[_]>::split_last_mut) else { break };
+        if known.iter().any(|(known, value)| value == text && known == path) {
+            continue;
         }
-        if !kept.iter().any(|(known, _, value)| known == path && value == text) {
-            kept.push(*observable);
-        }
-    }
-    let mut list: Vec<Value<'b>> = Vec::with_capacity(kept.len());
-    for (path, type_id, text) in &kept {
+        *slot = (path, text);
         let mut fields: [(AttrIx, Value<'b>); 4] = [(attrs.name, Value::Str(path)); 4];
         let mut count = 1;
         let mut push = |attr: Option<AttrIx>, value: Value<'b>| {
@@ -118,7 +115,7 @@ pub(crate) fn push_observables<'b>(eval: &mut Eval<'_, 'b>, header: &'b Header) 
     }
     eval.state.observables = found;
     if !list.is_empty() {
-        eval.state.fields.push((attrs.attr, Value::Array(eval.arena.alloc_slice_copy(&list))));
+        eval.state.fields.push((attrs.attr, Value::Array(list.into_bump_slice())));
     }
 }
 

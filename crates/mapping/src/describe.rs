@@ -143,7 +143,7 @@ fn origins(plan: &Plan) -> Vec<Line> {
     let mut lines = vec![Line { path: "time".to_owned(), origin: plan.time_origin.clone() }];
     fields(plan, &mut |path, field| {
         if !matches!(field.value, ValuePlan::Object(_)) {
-            lines.push(Line { path: path.to_owned(), origin: field.origin.clone() });
+            lines.push(Line { path: path.to_owned(), origin: field.origin.to_string() });
         }
     });
     lines.extend(DERIVED.iter().map(|path| Line { path: (*path).to_owned(), origin: "derived".to_owned() }));

@@ -1,6 +1,7 @@
 //! A mapping file as written: header, matches, variants, with fragments merged in, not yet checked against OCSF.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::classify::{Alternative, Test};
 use crate::diagnostic::{Fault, Pos, closest};
@@ -166,7 +167,7 @@ fn merge(base: &[Entry], over: &[Entry]) -> Vec<Entry> {
         match merged.iter_mut().find(|known| known.key == entry.key) {
             Some(known) => match (&known.value.node, &entry.value.node) {
                 (Node::Map(old), Node::Map(new)) if !is_operator(old) && !is_operator(new) => {
-                    known.value.node = Node::Map(merge(old, new));
+                    known.value.node = Node::Map(Arc::new(merge(old, new)));
                 }
                 _ => *known = entry.clone(),
             },

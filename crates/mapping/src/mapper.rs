@@ -38,6 +38,7 @@ pub struct Scratch<'b> {
     pub(crate) bindings: Bindings,
     used: Used,
     unmapped: Vec<(&'b str, &'b str)>,
+    path: String,
     /// What every record of the current text says of itself in `unmapped`.
     notes: Vec<(&'static str, &'b str)>,
     /// Secrets redacted so far.
@@ -369,8 +370,8 @@ impl<'m> Mapper<'m> {
         }
         scratch.unmapped.extend(scratch.notes.iter().copied());
         // Paths and texts are a column each.
-        unmapped::collect(&scratch.doc, record, &scratch.used, arena, 2 * MAX_COLUMN_TEXT, &mut scratch.unmapped)
-            .map_err(|_| too_large())?;
+        let Scratch { doc, used, path, unmapped, .. } = scratch;
+        unmapped::collect(doc, record, used, arena, 2 * MAX_COLUMN_TEXT, path, unmapped).map_err(|_| too_large())?;
         if let (Some(attr), false) = (header.unmapped, scratch.unmapped.is_empty()) {
             let entries = arena.alloc_slice_copy(&scratch.unmapped);
             scratch.state.fields.push((attr, Value::Map(entries)));

@@ -9,6 +9,7 @@ use crate::diagnostic::Pos;
 use crate::function::Body;
 use crate::scope::{Scope, SlotId};
 use crate::syntax::Compare;
+use crate::yaml::Yaml;
 
 /// A kind's map for one class and version.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ pub(crate) struct FieldPlan {
     pub(crate) profile: u32,
     pub(crate) value: ValuePlan,
     /// How the file says it, for `explain`.
-    pub(crate) origin: String,
+    pub(crate) origin: Box<Yaml>,
     /// Name of the attribute, for paths.
     pub(crate) name: &'static str,
     /// Where the file sets it.

@@ -154,6 +154,10 @@ impl Bindings {
                     let (start, end) = node.runs.get(name.len() & 63).copied().unwrap_or_default();
                     for at in start..end {
                         let Some((wanted, child)) = node.names.get(usize::from(at)) else { break };
+                        // Most names of one length differ in their first letter already.
+                        if !same_first(wanted, name) {
+                            continue;
+                        }
                         let same = wanted == name;
                         if !same && !wanted.eq_ignore_ascii_case(name) {
                             continue;
@@ -183,6 +187,11 @@ impl Bindings {
             _ => {}
         }
     }
+}
+
+/// Whether two names may be equal by their first byte, letter case aside.
+fn same_first(a: &str, b: &str) -> bool {
+    a.as_bytes().first().map(|byte| byte & !0x20) == b.as_bytes().first().map(|byte| byte & !0x20)
 }
 
 #[cfg(test)]

@@ -25,7 +25,10 @@ impl std::fmt::Display for Path {
         }
         for step in &self.steps {
             match step {
-                Step::Name(name) if name.chars().all(|c| c.is_alphanumeric() || c == '_') => write!(f, ".{name}")?,
+                Step::Name(name) if name.chars().all(|c| c.is_alphanumeric() || c == '_') => {
+                    f.write_str(".")?;
+                    f.write_str(name)?;
+                }
                 Step::Name(name) => write!(f, "[{name:?}]")?,
                 Step::Index(index) => write!(f, "[{index}]")?,
             }
@@ -107,7 +110,8 @@ impl<'t> Lexer<'t> {
     }
 
     fn pos(&self) -> Pos {
-        self.origin.right(self.text.get(..self.at).map_or(0, |text| text.chars().count()))
+        let before = self.text.get(..self.at).unwrap_or_default();
+        self.origin.right(if before.is_ascii() { before.len() } else { before.chars().count() })
     }
 
     fn fault(&self, message: impl Into<String>) -> Fault {

@@ -163,10 +163,10 @@ impl<'b> Walk<'_, 'b> {
                     self.object(inner, &full, frame);
                     self.left_out(inner, &full, frame);
                 }
-                ValuePlan::Scalar(scalar) => self.scalar(full, &field.origin, scalar, frame),
+                ValuePlan::Scalar(scalar) => self.scalar(full, &field.origin.to_string(), scalar, frame),
                 ValuePlan::Json(json) => {
                     let value = self.eval.json(json, frame).map(cut);
-                    self.out.push(Traced { path: full, origin: field.origin.clone(), value, steps: Vec::new() });
+                    self.out.push(Traced { path: full, origin: field.origin.to_string(), value, steps: Vec::new() });
                 }
                 ValuePlan::List(elements) => self.list(elements, &full, field, frame),
             }
@@ -194,7 +194,7 @@ impl<'b> Walk<'_, 'b> {
             match element {
                 ElementPlan::One(when, item) => {
                     if when.as_ref().is_none_or(|when| self.holds(when, frame)) {
-                        self.item(item, &format!("{path}[{count}]"), &field.origin, frame);
+                        self.item(item, &format!("{path}[{count}]"), &field.origin.to_string(), frame);
                         count += 1;
                     }
                 }
@@ -202,7 +202,7 @@ impl<'b> Walk<'_, 'b> {
                     let mut steps = Vec::new();
                     let value = self.expr(expr, frame, &mut steps);
                     let value = (value != Val::None).then(|| self.shown(value));
-                    self.out.push(Traced { path: format!("{path}[]"), origin: field.origin.clone(), value, steps });
+                    self.out.push(Traced { path: format!("{path}[]"), origin: field.origin.to_string(), value, steps });
                 }
                 ElementPlan::Each { list, scope, cases } => {
                     let mut steps = Vec::new();
@@ -220,7 +220,7 @@ impl<'b> Walk<'_, 'b> {
                         let inner = Frame { scope: *scope, base, item: value };
                         for (when, item) in cases {
                             if when.as_ref().is_none_or(|when| self.holds(when, inner)) {
-                                self.item(item, &format!("{path}[{count}]"), &field.origin, inner);
+                                self.item(item, &format!("{path}[{count}]"), &field.origin.to_string(), inner);
                                 count += 1;
                                 break;
                             }

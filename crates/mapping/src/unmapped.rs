@@ -43,7 +43,8 @@ impl Used {
     }
 }
 
-/// Collects the unread values of `record`, sorted by path, no path twice (of equal ones the last counts).
+/// Collects the unread values of `record`, sorted by path, no path twice (of equal ones the last counts). `path` is room to
+/// work in.
 ///
 /// # Errors
 /// When paths and texts together are longer than `limit` bytes.
@@ -53,9 +54,11 @@ pub(crate) fn collect<'b>(
     used: &Used,
     arena: &'b Bump,
     limit: usize,
+    path: &mut String,
     out: &mut Vec<(&'b str, &'b str)>,
 ) -> Result<(), TooMuch> {
-    let mut walk = Walk { used, arena, path: String::new(), left: limit, out };
+    path.clear();
+    let mut walk = Walk { used, arena, path, left: limit, out };
     walk.value(doc.value(record), None)?;
     let out = walk.out;
     out.sort_by_key(|(path, _)| *path);
@@ -78,7 +81,7 @@ pub(crate) fn collect<'b>(
 struct Walk<'w, 'b> {
     used: &'w Used,
     arena: &'b Bump,
-    path: String,
+    path: &'w mut String,
     /// Bytes that may still come.
     left: usize,
     out: &'w mut Vec<(&'b str, &'b str)>,
@@ -109,7 +112,7 @@ impl<'b> Walk<'_, 'b> {
             Kind::Array => return self.elements(value),
         };
         self.left = self.left.checked_sub(self.path.len() + text.len()).ok_or(TooMuch)?;
-        let path = name.unwrap_or_else(|| self.arena.alloc_str(&self.path));
+        let path = name.unwrap_or_else(|| self.arena.alloc_str(self.path));
         self.out.push((path, text));
         Ok(())
     }
@@ -120,7 +123,7 @@ impl<'b> Walk<'_, 'b> {
             if length > 0 {
                 self.path.push('.');
             }
-            escape(name, &mut self.path);
+            escape(name, self.path);
             // Only escaping makes a name longer.
             let whole = self.path.len() == name.len();
             self.value(member, whole.then_some(name))?;
@@ -130,14 +133,26 @@ impl<'b> Walk<'_, 'b> {
     }
 
     fn elements(&mut self, value: Value<'_, 'b>) -> Result<(), TooMuch> {
-        use std::fmt::Write as _;
         let length = self.path.len();
         for (index, element) in value.elements().enumerate() {
-            let _ = write!(self.path, "[{index}]");
+            push_index(index, self.path);
             self.value(element, None)?;
             self.path.truncate(length);
         }
         Ok(())
+    }
+}
+
+/// Appends `[index]`. Nearly every index has one digit, and formatting costs more than the rest of a leaf.
+fn push_index(index: usize, path: &mut String) {
+    use std::fmt::Write as _;
+    match u8::try_from(index) {
+        Ok(digit @ 0..=9) => {
+            path.push('[');
+            path.push(char::from(b'0' + digit));
+            path.push(']');
+        }
+        _ => drop(write!(path, "[{index}]")),
     }
 }
 
@@ -168,7 +183,7 @@ mod tests {
         let mut used = Used::default();
         used.reset(doc.len(), &[]);
         let mut out = Vec::new();
-        collect(&doc, root, &used, &arena, usize::MAX, &mut out).unwrap();
+        collect(&doc, root, &used, &arena, usize::MAX, &mut String::new(), &mut out).unwrap();
         out.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect()
     }
 
@@ -189,7 +204,7 @@ mod tests {
         let mut used = Used::default();
         used.reset(doc.len(), &[]);
         let before = arena.allocated_bytes();
-        assert_eq!(collect(&doc, root, &used, &arena, 10_000, &mut Vec::new()), Err(TooMuch));
+        assert_eq!(collect(&doc, root, &used, &arena, 10_000, &mut String::new(), &mut Vec::new()), Err(TooMuch));
         assert!(arena.allocated_bytes() - before < 40_000);
     }
 

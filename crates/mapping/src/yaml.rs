@@ -1,5 +1,7 @@
 //! YAML with places: what the mapping compiler reads. Anchors, aliases and tags are refused, duplicate keys too.
 
+use std::sync::Arc;
+
 use yaml_rust2::parser::{Event, MarkedEventReceiver, Parser};
 use yaml_rust2::scanner::{Marker, TScalarStyle};
 
@@ -12,7 +14,7 @@ pub(crate) struct Yaml {
     pub(crate) node: Node,
 }
 
-/// What a value is.
+/// What a value is. Lists and mappings are shared: fragments stand in many files, and entries are picked per version.
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
     /// A scalar; `plain` when it was written without quotes.
@@ -20,8 +22,8 @@ pub(crate) enum Node {
         text: String,
         plain: bool,
     },
-    List(Vec<Yaml>),
-    Map(Vec<Entry>),
+    List(Arc<Vec<Yaml>>),
+    Map(Arc<Vec<Entry>>),
 }
 
 /// One key of a mapping.
@@ -30,6 +32,29 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) pos: Pos,
     pub(crate) value: Yaml,
+}
+
+/// As a file says it, on one line.
+impl std::fmt::Display for Yaml {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.node {
+            Node::Scalar { text, .. } => f.write_str(text),
+            Node::List(items) => {
+                f.write_str("[")?;
+                for (index, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if index > 0 { ", " } else { "" })?;
+                }
+                f.write_str("]")
+            }
+            Node::Map(entries) => {
+                f.write_str("{")?;
+                for (index, entry) in entries.iter().enumerate() {
+                    write!(f, "{}{}: {}", if index > 0 { ", " } else { "" }, entry.key, entry.value)?;
+                }
+                f.write_str("}")
+            }
+        }
+    }
 }
 
 impl Yaml {
@@ -63,8 +88,8 @@ impl Yaml {
         self.pos.fragment = fragment;
         match &mut self.node {
             Node::Scalar { .. } => {}
-            Node::List(items) => items.iter_mut().for_each(|item| item.mark(fragment)),
-            Node::Map(entries) => entries.iter_mut().for_each(|entry| {
+            Node::List(items) => Arc::make_mut(items).iter_mut().for_each(|item| item.mark(fragment)),
+            Node::Map(entries) => Arc::make_mut(entries).iter_mut().for_each(|entry| {
                 entry.pos.fragment = fragment;
                 entry.value.mark(fragment);
             }),
@@ -160,8 +185,8 @@ impl MarkedEventReceiver for Builder {
             Event::SequenceStart(..) => self.begin(Open::List(at, Vec::new()), at),
             Event::MappingStart(..) => self.begin(Open::Map(at, Vec::new(), None), at),
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::List(pos, items)) => self.add(Yaml { pos, node: Node::List(items) }),
-                Some(Open::Map(pos, entries, _)) => self.add(Yaml { pos, node: Node::Map(entries) }),
+                Some(Open::List(pos, items)) => self.add(Yaml { pos, node: Node::List(Arc::new(items)) }),
+                Some(Open::Map(pos, entries, _)) => self.add(Yaml { pos, node: Node::Map(Arc::new(entries)) }),
                 None => {}
             },
             Event::Alias(_) => self.fail(at, "aliases are not part of the mapping language"),
