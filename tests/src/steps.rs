@@ -208,8 +208,8 @@ impl Queue for SteppedQueue {
         self.queue.counts().await
     }
 
-    async fn dead_letters(&self, max: usize) -> Result<Vec<Message>, QueueError> {
-        self.queue.dead_letters(max).await
+    fn dead_letter_queue(&self) -> Option<Arc<dyn Queue>> {
+        self.queue.dead_letter_queue()
     }
 }
 

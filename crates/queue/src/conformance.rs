@@ -37,6 +37,8 @@ pub async fn all<Q: Queue + 'static>(make: impl AsyncFn(RedrivePolicy) -> Arc<Q>
         a_stale_receipt_does_no_harm(default().await),
         a_message_received_too_often_is_a_dead_letter(giving_up_after(2).await),
         the_last_receive_can_still_delete(giving_up_after(1).await),
+        dead_letters_are_a_queue_of_their_own(giving_up_after(1).await),
+        a_message_knows_when_it_was_sent(giving_up_after(1).await),
         a_waiting_receive_returns_when_something_is_sent(default().await),
         a_waiting_receive_returns_when_something_is_released(default().await),
         concurrent_receivers_never_share_a_message(default().await),
@@ -215,9 +217,10 @@ async fn a_message_received_too_often_is_a_dead_letter(queue: Arc<dyn Queue>) {
     }
     assert_empty(&*queue, "it was received as often as the policy allows").await;
     assert_counts(&*queue, 0, 0, 1).await;
-    assert_eq!(queue.dead_letters(0).await.unwrap(), []);
-    let letters = queue.dead_letters(10).await.unwrap();
-    assert_eq!(letters.iter().map(|letter| letter.body.as_str()).collect::<Vec<_>>(), ["poison"]);
+    let dead = queue.dead_letter_queue().expect("a queue that gives messages up has a queue of dead letters");
+    let letter = receive_one(&*dead, MINUTE).await;
+    assert_eq!(letter.body, "poison");
+    dead.release(&letter.receipt).await.unwrap();
     queue.send("next").await.unwrap();
     assert_eq!(receive_one(&*queue, MINUTE).await.body, "next", "the queue goes on");
     assert_counts(&*queue, 0, 1, 1).await;
@@ -229,6 +232,65 @@ async fn the_last_receive_can_still_delete(queue: Arc<dyn Queue>) {
     queue.delete(&message.receipt).await.unwrap();
     assert_empty(&*queue, "it was deleted").await;
     assert_counts(&*queue, 0, 0, 0).await;
+}
+
+/// Has the queue give up one message.
+async fn give_up(queue: &dyn Queue, body: &str) {
+    queue.send(body).await.unwrap();
+    let message = receive_one(queue, MINUTE).await;
+    queue.release(&message.receipt).await.unwrap();
+    assert_empty(queue, "it was received as often as the policy allows").await;
+}
+
+async fn dead_letters_are_a_queue_of_their_own(queue: Arc<dyn Queue>) {
+    let dead = queue.dead_letter_queue().expect("a queue of dead letters");
+    assert!(dead.dead_letter_queue().is_none(), "dead letters have none");
+    assert_empty(&*dead, "nothing was given up").await;
+    give_up(&*queue, "a").await;
+    let mut letter = receive_one(&*dead, MINUTE).await;
+    assert_eq!(letter.body, "a");
+    assert_empty(&*dead, "the letter is hidden").await;
+    assert_counts(&*dead, 0, 1, 0).await;
+    assert_counts(&*queue, 0, 0, 1).await;
+    for _ in 0..3 {
+        dead.release(&letter.receipt).await.unwrap();
+        assert_counts(&*dead, 1, 0, 0).await;
+        assert_counts(&*queue, 0, 0, 1).await;
+        letter = receive_one(&*dead, SECOND).await;
+        assert_eq!(letter.body, "a", "nothing gives a dead letter up");
+    }
+    dead.extend(&letter.receipt, MINUTE).await.unwrap();
+    tokio::time::sleep(SECOND * 13 / 10).await;
+    assert_empty(&*dead, "its visibility was extended").await;
+    // Another handle is the same queue, and what is in flight there is not there twice.
+    let other = queue.dead_letter_queue().expect("a queue of dead letters");
+    assert_empty(&*other, "it is in flight").await;
+    queue.send("b").await.unwrap();
+    dead.delete(&letter.receipt).await.unwrap();
+    assert_counts(&*dead, 0, 0, 0).await;
+    assert_eq!(receive_one(&*queue, MINUTE).await.body, "b", "the queue is untouched");
+    assert_counts(&*queue, 0, 1, 0).await;
+}
+
+async fn a_message_knows_when_it_was_sent(queue: Arc<dyn Queue>) {
+    let now = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        i64::try_from(since.as_millis()).unwrap()
+    };
+    // A remote backend has a clock of its own, and may say whole seconds.
+    let (tolerance, before) = (5_000, now());
+    queue.send("a").await.unwrap();
+    let after = now();
+    let message = receive_one(&*queue, MINUTE).await;
+    let sent_at = message.sent_at.expect("a queue knows when a message was sent");
+    assert!(
+        (before - tolerance..=after + tolerance).contains(&sent_at),
+        "sent at {sent_at}, between {before} and {after}"
+    );
+    queue.release(&message.receipt).await.unwrap();
+    assert_empty(&*queue, "it was received as often as the policy allows").await;
+    let letter = receive_one(&*queue.dead_letter_queue().unwrap(), MINUTE).await;
+    assert_eq!(letter.sent_at, Some(sent_at), "a dead letter keeps its time");
 }
 
 async fn a_waiting_receive_returns_when_something_is_sent(queue: Arc<dyn Queue>) {

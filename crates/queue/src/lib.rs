@@ -16,9 +16,11 @@ mod memory;
 mod outbox;
 mod sqlite;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tributary_batch::TimestampMs;
 
 pub use body::{MAX_MESSAGE_BYTES, check_body};
 pub use memory::MemoryQueue;
@@ -68,11 +70,10 @@ pub trait Queue: Send + Sync {
     /// [`QueueError::Backend`].
     async fn counts(&self) -> Result<Counts, QueueError>;
 
-    /// Up to `max` dead letters, the oldest first where the backend knows. They stay; their receipts are good for nothing.
-    ///
-    /// # Errors
-    /// [`QueueError::Backend`].
-    async fn dead_letters(&self, max: usize) -> Result<Vec<Message>, QueueError>;
+    /// The dead letters as a queue of their own, which has none: a receive hides them, a release shows them again, a delete
+    /// ends them. Nothing gives them up, however often they are received. `None` where there is no such queue, or nobody
+    /// said which it is.
+    fn dead_letter_queue(&self) -> Option<Arc<dyn Queue>>;
 }
 
 /// A message, as one receive returned it. Debug output leaves its body out.
@@ -84,18 +85,22 @@ pub struct Message {
     pub receipt: Receipt,
     /// What was sent.
     pub body: String,
-    /// How often it was received, this time included: 1 at first.
+    /// How often it was received, this time included: 1 at first. Whether a dead letter's goes on from there or begins
+    /// anew is the backend's affair.
     pub receive_count: u32,
+    /// When it was sent, in milliseconds, where the backend knows. A dead letter keeps its own.
+    pub sent_at: Option<TimestampMs>,
 }
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { id, receipt, body, receive_count } = self;
+        let Self { id, receipt, body, receive_count, sent_at } = self;
         f.debug_struct("Message")
             .field("id", id)
             .field("receipt", receipt)
             .field("bytes", &body.len())
             .field("receive_count", receive_count)
+            .field("sent_at", sent_at)
             .finish()
     }
 }
@@ -123,7 +128,7 @@ pub struct Counts {
     pub visible: u64,
     /// Received, and neither deleted nor visible again.
     pub in_flight: u64,
-    /// In the dead letters.
+    /// In the dead letters, received from there or not.
     pub dead: u64,
 }
 

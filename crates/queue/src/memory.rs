@@ -1,12 +1,14 @@
 //! The queue of one process.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tributary_batch::TimestampMs;
 
 use crate::{Counts, MAX_RECEIVE, Message, Queue, QueueError, Receipt, RedrivePolicy, check_body};
 
@@ -17,7 +19,10 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Messages in memory: gone with the process.
 pub struct MemoryQueue {
-    policy: RedrivePolicy,
+    /// When a message is given up, and where it goes then; dead letters are never given up.
+    redrive: Option<(RedrivePolicy, Arc<MemoryQueue>)>,
+    /// The last message's id, one count for the queue and its dead letters: a message keeps its id when it moves.
+    last_id: Arc<AtomicU64>,
     state: Mutex<State>,
     /// Told of whatever can make a message visible earlier than a waiting receive thinks.
     changed: Notify,
@@ -25,28 +30,49 @@ pub struct MemoryQueue {
 
 #[derive(Default)]
 struct State {
-    last_id: u64,
     visible: VecDeque<Entry>,
     in_flight: BTreeMap<u64, (Instant, Entry)>,
-    dead: Vec<Entry>,
 }
 
 struct Entry {
     id: u64,
     body: String,
     receive_count: u32,
+    sent_at: TimestampMs,
 }
 
 impl std::fmt::Debug for MemoryQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemoryQueue").field("policy", &self.policy).finish_non_exhaustive()
+        let policy = self.redrive.as_ref().map(|(policy, _)| policy);
+        f.debug_struct("MemoryQueue").field("policy", &policy).finish_non_exhaustive()
     }
 }
 
 impl MemoryQueue {
     /// An empty queue.
     pub fn new(policy: RedrivePolicy) -> Self {
-        Self { policy, state: Mutex::default(), changed: Notify::new() }
+        let last_id = Arc::default();
+        let dead = Arc::new(Self::with_redrive(None, Arc::clone(&last_id)));
+        Self::with_redrive(Some((policy, dead)), last_id)
+    }
+
+    fn with_redrive(redrive: Option<(RedrivePolicy, Arc<Self>)>, last_id: Arc<AtomicU64>) -> Self {
+        Self { redrive, last_id, state: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// Makes a message visible to the next receive.
+    fn show(&self, entry: Entry) {
+        self.with(|state| state.visible.push_back(entry));
+        self.changed.notify_waiters();
+    }
+
+    /// Visible messages, and those in flight.
+    fn lengths(&self) -> (u64, u64) {
+        let now = Instant::now();
+        self.with(|state| {
+            state.surface(now);
+            (state.visible.len() as u64, state.in_flight.len() as u64)
+        })
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
@@ -62,8 +88,10 @@ impl MemoryQueue {
             let mut taken = Vec::new();
             while taken.len() < max {
                 let Some(mut entry) = state.visible.pop_front() else { break };
-                if entry.receive_count >= self.policy.max_receives {
-                    state.dead.push(entry);
+                if let Some((_, dead)) =
+                    self.redrive.as_ref().filter(|(policy, _)| entry.receive_count >= policy.max_receives)
+                {
+                    dead.show(entry);
                     continue;
                 }
                 entry.receive_count = entry.receive_count.saturating_add(1);
@@ -103,6 +131,7 @@ impl Entry {
             receipt: Receipt::new(format!("{}-{}", self.id, self.receive_count)),
             body: self.body.clone(),
             receive_count: self.receive_count,
+            sent_at: Some(self.sent_at),
         }
     }
 }
@@ -122,11 +151,10 @@ fn parse(receipt: &Receipt) -> Result<(u64, u32), QueueError> {
 impl Queue for MemoryQueue {
     async fn send(&self, body: &str) -> Result<(), QueueError> {
         check_body(body)?;
-        self.with(|state| {
-            state.last_id += 1;
-            state.visible.push_back(Entry { id: state.last_id, body: body.to_owned(), receive_count: 0 });
-        });
-        self.changed.notify_waiters();
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let sent_at = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        self.show(Entry { id, body: body.to_owned(), receive_count: 0, sent_at });
         Ok(())
     }
 
@@ -178,19 +206,16 @@ impl Queue for MemoryQueue {
     }
 
     async fn counts(&self) -> Result<Counts, QueueError> {
-        let now = Instant::now();
-        Ok(self.with(|state| {
-            state.surface(now);
-            Counts {
-                visible: state.visible.len() as u64,
-                in_flight: state.in_flight.len() as u64,
-                dead: state.dead.len() as u64,
-            }
-        }))
+        let (visible, in_flight) = self.lengths();
+        let dead = self.redrive.as_ref().map_or(0, |(_, dead)| {
+            let (visible, in_flight) = dead.lengths();
+            visible + in_flight
+        });
+        Ok(Counts { visible, in_flight, dead })
     }
 
-    async fn dead_letters(&self, max: usize) -> Result<Vec<Message>, QueueError> {
-        Ok(self.with(|state| state.dead.iter().take(max).map(Entry::message).collect()))
+    fn dead_letter_queue(&self) -> Option<Arc<dyn Queue>> {
+        self.redrive.as_ref().map(|(_, dead)| Arc::clone(dead) as _)
     }
 }
 

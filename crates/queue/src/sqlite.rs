@@ -26,9 +26,13 @@ const SCHEMA: &str = "
         dead INTEGER NOT NULL DEFAULT 0,
         visible_at INTEGER NOT NULL,
         receive_count INTEGER NOT NULL DEFAULT 0,
+        sent_at INTEGER,
         body TEXT NOT NULL
     );
     CREATE INDEX IF NOT EXISTS queue_message_by_visibility ON queue_message (queue, dead, visible_at);";
+
+/// Files that were made before messages had a time of their own lack its column.
+const ADD_SENT_AT: &str = "ALTER TABLE queue_message ADD COLUMN sent_at INTEGER;";
 
 /// Messages in a SQLite file in WAL mode, several named queues in one. What was sent survives the death of the process
 /// and, with `synchronous = FULL`, a loss of power.
@@ -37,8 +41,24 @@ const SCHEMA: &str = "
 #[derive(Debug, Clone)]
 pub struct SqliteQueue {
     connection: Arc<Mutex<Connection>>,
+    at: Place,
+    /// `None` for dead letters, which nothing gives up.
+    policy: Option<RedrivePolicy>,
+}
+
+/// The rows that are a queue's.
+#[derive(Debug, Clone)]
+struct Place {
     name: Arc<str>,
-    policy: RedrivePolicy,
+    /// Whether they are its dead letters.
+    dead: bool,
+}
+
+impl Place {
+    /// For errors.
+    fn shown(&self) -> String {
+        if self.dead { format!("{} (dead letters)", self.name) } else { self.name.to_string() }
+    }
 }
 
 impl SqliteQueue {
@@ -64,43 +84,48 @@ impl SqliteQueue {
             .map_err(fail)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
         transaction.execute_batch(SCHEMA).map_err(fail)?;
+        let has_sent_at = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('queue_message') WHERE name = 'sent_at')";
+        if !transaction.query_row(has_sent_at, [], |row| row.get::<_, bool>(0)).map_err(fail)? {
+            transaction.execute_batch(ADD_SENT_AT).map_err(fail)?;
+        }
         transaction.commit().map_err(fail)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), name: name.into(), policy })
+        let at = Place { name: name.into(), dead: false };
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), at, policy: Some(policy) })
     }
 
     /// Runs `act` with the connection, on a thread that may block.
     async fn run<R: Send + 'static>(
         &self,
         operation: &'static str,
-        act: impl FnOnce(&mut Connection, &str) -> rusqlite::Result<R> + Send + 'static,
+        act: impl FnOnce(&mut Connection, &Place) -> rusqlite::Result<R> + Send + 'static,
     ) -> Result<R, QueueError> {
-        let (connection, name) = (Arc::clone(&self.connection), Arc::clone(&self.name));
-        let run = move || act(&mut connection.lock().unwrap_or_else(PoisonError::into_inner), &name);
+        let (connection, at) = (Arc::clone(&self.connection), self.at.clone());
+        let run = move || act(&mut connection.lock().unwrap_or_else(PoisonError::into_inner), &at);
         let detail = match tokio::task::spawn_blocking(run).await {
             Ok(Ok(result)) => return Ok(result),
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        Err(QueueError::Backend { operation, queue: self.name.to_string(), detail })
+        Err(QueueError::Backend { operation, queue: self.at.shown(), detail })
     }
 
     /// The message and the number of its receive.
     fn parse(&self, receipt: &Receipt) -> Result<(i64, u32), QueueError> {
         let parts = receipt.as_str().split_once('-');
         let numbers = parts.and_then(|(id, count)| Some((id.parse().ok()?, count.parse().ok()?)));
-        numbers.ok_or_else(|| QueueError::ForeignReceipt { queue: self.name.to_string() })
+        numbers.ok_or_else(|| QueueError::ForeignReceipt { queue: self.at.shown() })
     }
 
     /// Sets when the message of a receipt is visible; returns whether the receipt still held it. Its time may be over:
     /// as long as nobody else has it, it is still its receiver's.
-    async fn show_at(&self, operation: &'static str, receipt: &Receipt, at: i64) -> Result<bool, QueueError> {
+    async fn show_at(&self, operation: &'static str, receipt: &Receipt, time: i64) -> Result<bool, QueueError> {
         let (id, receive_count) = self.parse(receipt)?;
-        self.run(operation, move |connection, name| {
+        self.run(operation, move |connection, at| {
             let mut statement = connection.prepare_cached(
-                "UPDATE queue_message SET visible_at = ?4
-                 WHERE id = ?1 AND queue = ?2 AND receive_count = ?3 AND dead = 0",
+                "UPDATE queue_message SET visible_at = ?5
+                 WHERE id = ?1 AND queue = ?2 AND dead = ?3 AND receive_count = ?4",
             )?;
-            Ok(statement.execute(params![id, name, receive_count, at])? > 0)
+            Ok(statement.execute(params![id, at.name, at.dead, receive_count, time])? > 0)
         })
         .await
     }
@@ -110,22 +135,22 @@ impl SqliteQueue {
 /// the same one.
 fn take(
     connection: &mut Connection,
-    name: &str,
-    policy: RedrivePolicy,
+    at: &Place,
+    policy: Option<RedrivePolicy>,
     max: usize,
     visibility: Duration,
 ) -> rusqlite::Result<Vec<Message>> {
     let now = now();
     // A look without the write lock: an idle receiver disturbs nobody.
-    if !any_visible(connection, name, now)? {
+    if !any_visible(connection, at, now)? {
         return Ok(Vec::new());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut taken = Vec::new();
     loop {
         let mut given_up = false;
-        for (id, receive_count) in visible(&transaction, name, now, max.saturating_sub(taken.len()))? {
-            if receive_count >= policy.max_receives {
+        for (id, receive_count) in visible(&transaction, at, now, max.saturating_sub(taken.len()))? {
+            if policy.is_some_and(|policy| receive_count >= policy.max_receives) {
                 transaction.prepare_cached("UPDATE queue_message SET dead = 1 WHERE id = ?1")?.execute([id])?;
                 given_up = true;
                 continue;
@@ -141,34 +166,33 @@ fn take(
     Ok(taken)
 }
 
-fn any_visible(connection: &Connection, name: &str, now: i64) -> rusqlite::Result<bool> {
+fn any_visible(connection: &Connection, at: &Place, now: i64) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM queue_message WHERE queue = ?1 AND dead = 0 AND visible_at <= ?2)",
+            "SELECT EXISTS (SELECT 1 FROM queue_message WHERE queue = ?1 AND dead = ?2 AND visible_at <= ?3)",
         )?
-        .query_row(params![name, now], |row| row.get(0))
+        .query_row(params![at.name, at.dead, now], |row| row.get(0))
 }
 
 /// Ids and receive counts of visible messages, those first that became visible first.
-fn visible(transaction: &Transaction<'_>, name: &str, now: i64, max: usize) -> rusqlite::Result<Vec<(i64, u32)>> {
+fn visible(transaction: &Transaction<'_>, at: &Place, now: i64, max: usize) -> rusqlite::Result<Vec<(i64, u32)>> {
     let max = i64::try_from(max).unwrap_or(i64::MAX);
     let mut statement = transaction.prepare_cached(
-        "SELECT id, receive_count FROM queue_message WHERE queue = ?1 AND dead = 0 AND visible_at <= ?2
-         ORDER BY visible_at, id LIMIT ?3",
+        "SELECT id, receive_count FROM queue_message WHERE queue = ?1 AND dead = ?2 AND visible_at <= ?3
+         ORDER BY visible_at, id LIMIT ?4",
     )?;
-    let rows = statement.query_map(params![name, now, max], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = statement.query_map(params![at.name, at.dead, now, max], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
 }
 
 fn hide(transaction: &Transaction<'_>, id: i64, receive_count: u32, until: i64) -> rusqlite::Result<Message> {
-    let mut statement = transaction
-        .prepare_cached("UPDATE queue_message SET visible_at = ?2, receive_count = ?3 WHERE id = ?1 RETURNING body")?;
-    let body = statement.query_row(params![id, until, receive_count], |row| row.get(0))?;
-    Ok(message(id, receive_count, body))
-}
-
-fn message(id: i64, receive_count: u32, body: String) -> Message {
-    Message { id: id.to_string(), receipt: Receipt::new(format!("{id}-{receive_count}")), body, receive_count }
+    let mut statement = transaction.prepare_cached(
+        "UPDATE queue_message SET visible_at = ?2, receive_count = ?3 WHERE id = ?1 RETURNING body, sent_at",
+    )?;
+    let receipt = Receipt::new(format!("{id}-{receive_count}"));
+    statement.query_row(params![id, until, receive_count], |row| {
+        Ok(Message { id: id.to_string(), receipt, body: row.get(0)?, receive_count, sent_at: row.get(1)? })
+    })
 }
 
 fn now() -> i64 {
@@ -185,10 +209,11 @@ impl Queue for SqliteQueue {
     async fn send(&self, body: &str) -> Result<(), QueueError> {
         check_body(body)?;
         let body = body.to_owned();
-        self.run("send", move |connection, name| {
-            let mut statement =
-                connection.prepare_cached("INSERT INTO queue_message (queue, visible_at, body) VALUES (?1, ?2, ?3)")?;
-            statement.execute(params![name, now(), body])?;
+        self.run("send", move |connection, at| {
+            let mut statement = connection.prepare_cached(
+                "INSERT INTO queue_message (queue, dead, visible_at, sent_at, body) VALUES (?1, ?2, ?3, ?3, ?4)",
+            )?;
+            statement.execute(params![at.name, at.dead, now(), body])?;
             Ok(())
         })
         .await
@@ -202,7 +227,7 @@ impl Queue for SqliteQueue {
         let (started, policy) = (Instant::now(), self.policy);
         loop {
             let taken =
-                self.run("receive", move |connection, name| take(connection, name, policy, max, visibility)).await?;
+                self.run("receive", move |connection, at| take(connection, at, policy, max, visibility)).await?;
             let left = wait.saturating_sub(started.elapsed());
             if !taken.is_empty() || left.is_zero() {
                 return Ok(taken);
@@ -213,7 +238,7 @@ impl Queue for SqliteQueue {
 
     async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<(), QueueError> {
         let held = self.show_at("extend", receipt, after(now(), visibility)).await?;
-        if held { Ok(()) } else { Err(QueueError::Stale { queue: self.name.to_string() }) }
+        if held { Ok(()) } else { Err(QueueError::Stale { queue: self.at.shown() }) }
     }
 
     async fn release(&self, receipt: &Receipt) -> Result<(), QueueError> {
@@ -222,24 +247,24 @@ impl Queue for SqliteQueue {
 
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
         let (id, receive_count) = self.parse(receipt)?;
-        self.run("delete", move |connection, name| {
+        self.run("delete", move |connection, at| {
             let mut statement = connection.prepare_cached(
-                "DELETE FROM queue_message WHERE id = ?1 AND queue = ?2 AND receive_count = ?3 AND dead = 0",
+                "DELETE FROM queue_message WHERE id = ?1 AND queue = ?2 AND dead = ?3 AND receive_count = ?4",
             )?;
-            statement.execute(params![id, name, receive_count]).map(drop)
+            statement.execute(params![id, at.name, at.dead, receive_count]).map(drop)
         })
         .await
     }
 
     async fn counts(&self) -> Result<Counts, QueueError> {
-        self.run("count", |connection, name| {
+        self.run("count", |connection, at| {
             let mut statement = connection.prepare_cached(
-                "SELECT count(*) FILTER (WHERE dead = 0 AND visible_at <= ?2),
-                        count(*) FILTER (WHERE dead = 0 AND visible_at > ?2),
-                        count(*) FILTER (WHERE dead = 1)
+                "SELECT count(*) FILTER (WHERE dead = ?2 AND visible_at <= ?3),
+                        count(*) FILTER (WHERE dead = ?2 AND visible_at > ?3),
+                        count(*) FILTER (WHERE dead > ?2)
                  FROM queue_message WHERE queue = ?1",
             )?;
-            statement.query_row(params![name, now()], |row| {
+            statement.query_row(params![at.name, at.dead, now()], |row| {
                 let count = |column| row.get::<_, i64>(column).map(|count| u64::try_from(count).unwrap_or(0));
                 Ok(Counts { visible: count(0)?, in_flight: count(1)?, dead: count(2)? })
             })
@@ -247,17 +272,10 @@ impl Queue for SqliteQueue {
         .await
     }
 
-    async fn dead_letters(&self, max: usize) -> Result<Vec<Message>, QueueError> {
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
-        self.run("list dead letters", move |connection, name| {
-            let mut statement = connection.prepare_cached(
-                "SELECT id, receive_count, body FROM queue_message WHERE queue = ?1 AND dead = 1 ORDER BY id LIMIT ?2",
-            )?;
-            let rows =
-                statement.query_map(params![name, max], |row| Ok(message(row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            rows.collect()
-        })
-        .await
+    fn dead_letter_queue(&self) -> Option<Arc<dyn Queue>> {
+        self.policy?;
+        let at = Place { dead: true, ..self.at.clone() };
+        Some(Arc::new(Self { connection: Arc::clone(&self.connection), at, policy: None }))
     }
 }
 
@@ -304,7 +322,24 @@ mod tests {
         assert_eq!(three.counts().await.unwrap(), Counts { in_flight: 1, ..Counts::default() });
         three.release(&received.first().unwrap().receipt).await.unwrap();
         assert_eq!(three.receive(10, HOUR, Duration::ZERO).await.unwrap(), []);
-        assert_eq!(open(1).dead_letters(10).await.unwrap(), received);
+        let letters = open(1).dead_letter_queue().unwrap().receive(10, HOUR, Duration::ZERO).await.unwrap();
+        let named = |messages: &[Message]| messages.iter().map(|m| (m.id.clone(), m.sent_at)).collect::<Vec<_>>();
+        assert_eq!(named(&letters), named(&received));
+    }
+
+    #[tokio::test]
+    async fn a_file_without_times_is_mended_and_its_messages_arrive() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("q.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(&SCHEMA.replace("sent_at INTEGER,", "")).unwrap();
+        old.execute("INSERT INTO queue_message (queue, visible_at, body) VALUES ('q', 0, 'old')", []).unwrap();
+        drop(old);
+        let queue = SqliteQueue::open(&path, "q", RedrivePolicy::default()).unwrap();
+        queue.send("new").await.unwrap();
+        let messages = queue.receive(10, HOUR, Duration::ZERO).await.unwrap();
+        let times: Vec<_> = messages.iter().map(|m| (m.body.as_str(), m.sent_at.is_some())).collect();
+        assert_eq!(times, [("old", false), ("new", true)]);
     }
 
     #[test]

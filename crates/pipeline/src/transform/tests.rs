@@ -30,11 +30,11 @@ impl Queue for Broken {
     async fn delete(&self, _: &Receipt) -> Result<(), QueueError> {
         Ok(())
     }
-    async fn dead_letters(&self, _: usize) -> Result<Vec<Message>, QueueError> {
-        Ok(Vec::new())
-    }
     async fn counts(&self) -> Result<QueueCounts, QueueError> {
         Ok(QueueCounts::default())
+    }
+    fn dead_letter_queue(&self) -> Option<Arc<dyn Queue>> {
+        None
     }
 }
 
