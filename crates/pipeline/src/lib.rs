@@ -3,15 +3,19 @@
 //! - [`Poll`] reads a hub's partitions ([`EventSource`]) and puts batches into the queue, with the ledger's lease, plan and
 //!   commit.
 //! - [`Transform`] takes batches from the queue, maps them ([`Transformer`]), stages and publishes the outcome.
+//! - [`Positions`] shows where partitions stand, and moves one.
 //! - [`ChangedMappings`] are mapping files that take the built-in ones' place without a release, if they pass.
 //!
 //! Both jobs are made of plain public fields: whoever runs one chooses each back end. Time comes from a [`Clock`].
 //!
 //! **Invariant:** only this crate sees both a source and a destination.
 
+mod beside;
 mod clock;
 mod mappings;
+mod mark;
 mod poll;
+mod positions;
 mod source;
 mod stop;
 mod transform;
@@ -19,6 +23,7 @@ mod transform;
 pub use clock::Clock;
 pub use mappings::{ChangedMappings, InvalidMappingsUri, MappingsRefused, MappingsUri};
 pub use poll::{PartitionReport, PartitionState, Poll, PollConfig, PollReport};
+pub use positions::{Move, Positions, PositionsError, Standing, Target};
 pub use source::{EventSource, HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 pub use stop::Stop;
 pub use transform::{
