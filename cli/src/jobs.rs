@@ -3,34 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::ObjectStore;
-use tributary_lake::{Layout, Publisher, Staging};
 use tributary_ledger::Ledger;
-use tributary_mapping::{MappingSet, Options};
-use tributary_pipeline::{
-    Clock, EventSource, Poll, PollConfig, PollReport, Stop, Transform, TransformConfig, TransformReport, Transformer,
-};
-use tributary_queue::Queue;
+use tributary_pipeline::{EventSource, Poll, PollConfig, PollReport, Stop, Transform, TransformReport};
 use tributary_telemetry::Metrics;
 
 use crate::failure::Failure;
-
-/// What the jobs are made of.
-pub(crate) struct Parts {
-    pub(crate) source: Arc<dyn EventSource>,
-    pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) queue: Arc<dyn Queue>,
-    pub(crate) flow_logs: Option<Arc<dyn Queue>>,
-    pub(crate) staging: Arc<dyn ObjectStore>,
-    pub(crate) lake: Arc<dyn ObjectStore>,
-    pub(crate) quarantine: Arc<dyn ObjectStore>,
-    pub(crate) set: MappingSet,
-    pub(crate) layout: Layout,
-    pub(crate) poll: PollConfig,
-    /// What the jobs count into.
-    pub(crate) metrics: Metrics,
-    pub(crate) stop: Stop,
-}
 
 /// Both jobs, counting into one set of metrics.
 pub(crate) struct Jobs {
@@ -46,38 +23,19 @@ pub(crate) struct Passed {
     pub(crate) transform: TransformReport,
 }
 
-impl Parts {
-    pub(crate) fn jobs(self) -> Result<Jobs, Failure> {
-        let transformer = Transformer::new(Arc::new(self.set), Options::default(), self.layout);
-        let transformer = transformer.map_err(|error| Failure::Usage(error.to_string()))?;
-        let (metrics, staging) = (self.metrics, Staging::new(self.staging));
-        let module = self.poll.module.clone();
-        let transform = Transform {
-            queue: Arc::clone(&self.queue),
-            staging: staging.clone(),
-            publisher: Publisher::new(self.lake, self.quarantine),
-            transformer: Arc::new(transformer),
-            flow_logs: self.flow_logs,
-            metrics: metrics.clone(),
-            clock: Clock::system(),
-            stop: self.stop.clone(),
-            config: TransformConfig::new(module),
-        };
-        let poll = Poll {
-            source: self.source,
-            ledger: self.ledger,
-            queue: self.queue,
-            staging,
-            metrics: metrics.clone(),
-            clock: Clock::system(),
-            stop: self.stop,
-            config: self.poll,
-        };
-        Ok(Jobs { poll, transform, metrics })
-    }
-}
-
 impl Jobs {
+    /// Both over what the transform job has.
+    pub(crate) fn new(
+        transform: Transform,
+        source: Arc<dyn EventSource>,
+        ledger: Arc<dyn Ledger>,
+        config: PollConfig,
+    ) -> Self {
+        let Transform { queue, staging, metrics, clock, stop, .. } = transform.clone();
+        let poll = Poll { source, ledger, queue, staging, metrics: metrics.clone(), clock, stop, config };
+        Self { poll, transform, metrics }
+    }
+
     /// Reads what is in the hub now and transforms until the queue is empty, both at once.
     pub(crate) async fn pass(&self, budget: Duration) -> Result<Passed, Failure> {
         let polled = Stop::new();

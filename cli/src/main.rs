@@ -3,6 +3,7 @@
 mod backend;
 mod command;
 mod confirm;
+mod deployment;
 mod events;
 mod failure;
 mod hub;
@@ -57,6 +58,8 @@ enum Command {
     Send(command::send::Args),
     /// Read a hub's events
     Receive(command::receive::Args),
+    /// Bring dead letters back to their queue, or quarantined records into the lake
+    Redrive(Box<command::redrive::Args>),
     /// Show where partitions stand, and move one
     Positions(command::positions::Args),
     /// Check, test, list and explain the mapping files
@@ -85,6 +88,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Emulator(args) => command::emulator::run(args),
         Command::Send(args) => command::send::run(args),
         Command::Receive(args) => command::receive::run(args),
+        Command::Redrive(args) => command::redrive::run(args),
         Command::Positions(args) => command::positions::run(args),
         Command::Mappings(args) => command::mappings::run(args),
     }

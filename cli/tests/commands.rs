@@ -11,6 +11,8 @@ mod map;
 mod mappings;
 #[path = "commands/positions.rs"]
 mod positions;
+#[path = "commands/redrive.rs"]
+mod redrive;
 #[path = "commands/s3.rs"]
 mod s3;
 #[path = "commands/validate.rs"]

@@ -11,14 +11,15 @@ use serde_json::json;
 use tributary_azure_eventhub::{Destination, EventHubPublisher, EventHubSource, OutgoingEvent};
 use tributary_azure_eventhub_emulator::{Emulator, HubConfig};
 use tributary_azure_samples::{Fates, Sample, Samples};
-use tributary_lake::{Durability, Layout, LocalStore};
+use tributary_lake::{Durability, Layout, LocalStore, Publisher, Staging};
+use tributary_mapping::Options;
 use tributary_ocsf::Version;
-use tributary_pipeline::{EventSource as _, PollConfig, Stop};
+use tributary_pipeline::{Clock, EventSource as _, PollConfig, Stop, Transform, TransformConfig, Transformer};
 use tributary_telemetry::{Metric, Metrics, Snapshot, logging};
 
 use crate::backend::Backend;
 use crate::failure::Failure;
-use crate::jobs::{Parts, Passed};
+use crate::jobs::{Jobs, Passed};
 use crate::progress::bar;
 use crate::{mappings, runtime};
 
@@ -112,23 +113,23 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let source = Arc::new(source.map_err(|error| Failure::Usage(error.to_string()))?);
     let state = Backend::Sqlite(args.out.join("state.db"));
     let layout = Layout::from_prefix(&args.region, "azure-", args.ocsf_version);
-    let jobs = Parts {
-        source: Arc::clone(&source) as _,
-        ledger: state.ledger()?,
+    let layout = layout.map_err(|error| Failure::Usage(error.to_string()))?;
+    let set = Arc::new(mappings::shipped(args.ocsf_version)?);
+    let transformer = Transformer::new(set, Options::default(), layout);
+    let transform = Transform {
         queue: state.queue("events")?,
-        flow_logs: Some(state.queue("flow-logs")?),
         // Another demo makes it all again: no need to wait for the disk.
-        staging: folder(&args.out.join("staging"))?,
-        lake: folder(&args.out.join("lake"))?,
-        // Its keys begin with `quarantine/`.
-        quarantine: folder(&args.out)?,
-        set: mappings::shipped(args.ocsf_version)?,
-        layout: layout.map_err(|error| Failure::Usage(error.to_string()))?,
-        poll: PollConfig::new("azure", "demo"),
+        staging: Staging::new(folder(&args.out.join("staging"))?),
+        // The keys of quarantine begin with `quarantine/`.
+        publisher: Publisher::new(folder(&args.out.join("lake"))?, folder(&args.out)?),
+        transformer: Arc::new(transformer.map_err(|error| Failure::Usage(error.to_string()))?),
+        flow_logs: Some(state.queue("flow-logs")?),
         metrics: Metrics::new(),
+        clock: Clock::system(),
         stop: Stop::new(),
-    }
-    .jobs()?;
+        config: TransformConfig::new("azure"),
+    };
+    let jobs = Jobs::new(transform, Arc::clone(&source) as _, state.ledger()?, PollConfig::new("azure", "demo"));
     let started = Instant::now();
     let spinner = bar(0, "{spinner} receiving, mapping, writing  {elapsed}");
     spinner.enable_steady_tick(Duration::from_millis(120));

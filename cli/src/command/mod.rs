@@ -8,6 +8,7 @@ pub(crate) mod map;
 pub(crate) mod mappings;
 pub(crate) mod positions;
 pub(crate) mod receive;
+pub(crate) mod redrive;
 pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod validate;

@@ -6,19 +6,18 @@ use std::time::Duration;
 
 use serde_json::json;
 use tributary_azure_eventhub::{EventHubSource, Transport};
-use tributary_lake::Layout;
 use tributary_ledger::Policy;
 use tributary_mapping::MappingSet;
-use tributary_ocsf::Version;
 use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop};
 use tributary_telemetry::{Metrics, logging};
 
 use crate::backend::Backend;
+use crate::deployment::DeploymentArgs;
 use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
 use crate::hub::HubArgs;
-use crate::jobs::{Jobs, Parts, Passed};
+use crate::jobs::{Jobs, Passed};
 use crate::runtime;
-use crate::set::{InForce, SetArgs};
+use crate::set::InForce;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,32 +60,11 @@ pub(crate) struct Args {
     /// Batches on their way
     #[arg(long, env = "TRIBUTARY_QUEUE", default_value = "sqlite:tributary.db", value_name = "URL")]
     queue: Backend,
-    /// Notifications of flow log blobs; they go to quarantine without it
-    #[arg(long, env = "TRIBUTARY_FLOW_LOG_QUEUE", value_name = "URL")]
-    flow_log_queue: Option<Backend>,
-    /// Staged outcomes
-    #[arg(long, env = "TRIBUTARY_STAGING", default_value = "file:staging", value_name = "URL")]
-    staging: Backend,
-    /// The lake
-    #[arg(long, env = "TRIBUTARY_LAKE", default_value = "file:lake", value_name = "URL")]
-    lake: Backend,
+    #[command(flatten)]
+    deployment: DeploymentArgs,
     /// Records that did not become events
     #[arg(long, env = "TRIBUTARY_QUARANTINE", default_value = "file:lake", value_name = "URL")]
     quarantine: Backend,
-    /// OCSF version of the events; never two in one lake
-    #[arg(long, default_value_t = Version::V1_3_0, env = "OCSF_VERSION")]
-    ocsf_version: Version,
-    /// Region in the objects' paths
-    #[arg(long, default_value = "us-east-1", env = "AWS_REGION")]
-    region: String,
-    /// What the names of the lake's sources begin with
-    #[arg(long, default_value = "azure-", value_name = "TEXT")]
-    source_prefix: String,
-    /// Name of this integration, in messages and in quarantine's paths
-    #[arg(long, default_value = "azure", env = "MODULE_ID", value_name = "NAME")]
-    module_id: String,
-    #[command(flatten)]
-    set: SetArgs,
     /// ERROR, WARN, INFO or DEBUG
     #[arg(long, default_value = "INFO", env = "LOGGING_LEVEL", value_name = "LEVEL")]
     log_level: String,
@@ -119,19 +97,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 async fn work(args: &Args) -> Result<ExitCode, Failure> {
-    let stop = Stop::new();
-    let ended = runtime::end_signal()?;
+    let stop = runtime::stop_on_signal()?;
     let source = Arc::new(source(args)?);
     let metrics = Metrics::new();
-    let InForce { set, refused } = args.set.in_force(args.ocsf_version, &metrics).await?;
-    let jobs = parts(args, Arc::clone(&source), set, metrics, stop.clone())?.jobs()?;
+    let InForce { set, refused } = args.deployment.in_force(&metrics).await?;
+    let jobs = jobs(args, Arc::clone(&source), set, metrics, stop.clone())?;
     let budget = Duration::from_secs(args.budget);
-    let asked = stop.clone();
-    tokio::spawn(async move {
-        ended.await;
-        tracing::info!("ending in order");
-        asked.set();
-    });
     let result =
         if args.once { once(args, &jobs, budget, refused).await } else { forever(args, &jobs, budget, &stop).await };
     if let Err(error) = source.close().await {
@@ -194,15 +165,15 @@ fn source(args: &Args) -> Result<EventHubSource, Failure> {
     builder.transport(transport).build_source().map_err(|error| Failure::Usage(error.to_string()))
 }
 
-fn parts(
+fn jobs(
     args: &Args,
     source: Arc<EventHubSource>,
     set: MappingSet,
     metrics: Metrics,
     stop: Stop,
-) -> Result<Parts, Failure> {
+) -> Result<Jobs, Failure> {
     let worker = format!("run-{}", std::process::id());
-    let mut poll = PollConfig::new(&args.module_id, worker);
+    let mut poll = PollConfig::new(&args.deployment.module_id, worker);
     // Processes that share a ledger share its partitions; one that died gives its up when the lease ends.
     poll.policy = Policy::WhenFree;
     poll.lease = Duration::from_secs(30);
@@ -210,21 +181,9 @@ fn parts(
         Start::Earliest => StartPosition::Earliest,
         Start::Latest => StartPosition::Latest,
     };
-    let layout = Layout::from_prefix(&args.region, &args.source_prefix, args.ocsf_version);
-    Ok(Parts {
-        source,
-        ledger: args.ledger.ledger()?,
-        queue: args.queue.queue("events")?,
-        flow_logs: args.flow_log_queue.as_ref().map(|backend| backend.queue("flow-logs")).transpose()?,
-        staging: args.staging.store()?,
-        lake: args.lake.store()?,
-        quarantine: args.quarantine.store()?,
-        set,
-        layout: layout.map_err(|error| Failure::Usage(error.to_string()))?,
-        poll,
-        metrics,
-        stop,
-    })
+    let (queue, quarantine) = (args.queue.queue("events")?, args.quarantine.store()?);
+    let transform = args.deployment.transform(set, queue, quarantine, metrics, stop)?;
+    Ok(Jobs::new(transform, source, args.ledger.ledger()?, poll))
 }
 
 fn report(args: &Args, jobs: &Jobs, passed: &Passed) {

@@ -5,6 +5,7 @@
 //! - [`encode`] turns the events of one group into one Arrow batch by the class's static columns; [`write_parquet`] turns
 //!   that into the bytes of one lake object. [`LakeWriter`] does all of it.
 //! - [`quarantine_object`] makes one object of the records that did not become events; [`QuarantineReader`] reads it.
+//!   [`Quarantine`] is their store, and retires what went on.
 //!
 //! From objects to stores, on [`object_store`]:
 //! - [`Outcome`] is everything that a batch will be, in one object. [`Staging`] stages it, create-only: the first one
@@ -31,6 +32,7 @@ mod page;
 mod parquet_file;
 mod publish;
 mod quarantine;
+mod retire;
 mod staging;
 mod store;
 mod texts;
@@ -48,9 +50,10 @@ pub use page::CUT_PATH;
 pub use parquet_file::{LakeError, Stamp, write_parquet};
 pub use publish::{Published, Publisher};
 pub use quarantine::{
-    QuarantineEntry, QuarantineError, QuarantineLimits, QuarantineObject, QuarantineReadError, QuarantineReader,
-    quarantine_key, quarantine_object, received_at,
+    QuarantineEntry, QuarantineError, QuarantineKey, QuarantineLimits, QuarantineObject, QuarantineReadError,
+    QuarantineReader, quarantine_key, quarantine_object, quarantine_object_at, received_at,
 };
+pub use retire::Quarantine;
 pub use staging::{MAX_CLAIM_BYTES, Staged, Staging, claim_key};
 pub use store::StoreError;
 pub use texts::{TextLimits, read_texts};

@@ -71,13 +71,30 @@ impl Publisher {
         })
     }
 
+    /// The first of the outcome's objects that is there already.
+    ///
+    /// # Errors
+    /// When a store fails or denies.
+    pub async fn published(&self, outcome: &Outcome) -> Result<Option<String>, StoreError> {
+        for group in &outcome.manifest().groups {
+            if store::exists(self.store(group.destination), &group.key).await? {
+                return Ok(Some(group.key.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn store(&self, destination: Destination) -> &dyn ObjectStore {
+        match destination {
+            Destination::Lake => &*self.lake,
+            Destination::Quarantine => &*self.quarantine,
+        }
+    }
+
     async fn put(&self, group: GroupEntry, outcome: &Outcome) -> Result<Published, StoreError> {
-        let store = match group.destination {
-            Destination::Lake => &self.lake,
-            Destination::Quarantine => &self.quarantine,
-        };
+        let store = self.store(group.destination);
         let payload = PutPayload::from_bytes(outcome.group_bytes(&group));
-        let new = store::create(&**store, "publish", &group.key, payload).await?;
+        let new = store::create(store, "publish", &group.key, payload).await?;
         Ok(match new {
             true => Published { objects: 1, existing: 0, bytes: group.length },
             false => Published { objects: 0, existing: 1, bytes: 0 },

@@ -4,6 +4,7 @@
 //!   commit.
 //! - [`Transform`] takes batches from the queue, maps them ([`Transformer`]), stages and publishes the outcome.
 //! - [`Positions`] shows where partitions stand, and moves one.
+//! - [`RedriveLetters`] and [`RedriveRecords`] bring back what was set aside: dead letters, and quarantined records.
 //! - [`ChangedMappings`] are mapping files that take the built-in ones' place without a release, if they pass.
 //!
 //! Both jobs are made of plain public fields: whoever runs one chooses each back end. Time comes from a [`Clock`].
@@ -16,6 +17,8 @@ mod mappings;
 mod mark;
 mod poll;
 mod positions;
+mod progress;
+mod redrive;
 mod source;
 mod stop;
 mod transform;
@@ -24,9 +27,11 @@ pub use clock::Clock;
 pub use mappings::{ChangedMappings, InvalidMappingsUri, MappingsRefused, MappingsUri};
 pub use poll::{PartitionReport, PartitionState, Poll, PollConfig, PollReport};
 pub use positions::{Move, Positions, PositionsError, Standing, Target};
+pub use progress::Progress;
+pub use redrive::{LetterFilter, LettersReport, RecordFilter, RecordsReport, RedriveLetters, RedriveRecords};
 pub use source::{EventSource, HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 pub use stop::Stop;
 pub use transform::{
-    DeliverError, Delivered, Input, InputBody, InputEvent, Made, Transform, TransformConfig, TransformError,
+    Again, DeliverError, Delivered, Input, InputBody, InputEvent, Made, Transform, TransformConfig, TransformError,
     TransformReport, Transformer,
 };

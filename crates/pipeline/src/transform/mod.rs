@@ -4,6 +4,7 @@
 //! attempt's outcome or an earlier one's), delete the message last (`docs/GUARANTEES.md`, transformer, rules 8 and 10). A message that fails
 //! stays: the queue delivers it again, and after several times puts it among its dead letters.
 
+mod again;
 mod notifications;
 mod outcome;
 
@@ -23,6 +24,7 @@ use tributary_telemetry::{Metric, Metrics};
 
 use crate::{Clock, Stop};
 
+pub use again::Again;
 pub use outcome::{Input, InputBody, InputEvent, Made, TransformError, Transformer};
 
 /// Messages that one receive may bring.
@@ -251,11 +253,7 @@ impl Transform {
             }
             Decoded::Foreign(foreign) => self.map_foreign(foreign).await?,
         };
-        // At every attempt, and before the outcome says that it is done: an attempt that finds it staged may route
-        // differently, by other maps or for want of the queue.
-        if let Some(queue) = &self.flow_logs {
-            notifications::send(queue.as_ref(), made.routed.iter().map(|(_, message)| message.as_str())).await?;
-        }
+        self.hand_on(&made).await?;
         let (outcome, earlier) = match self.staging.stage(&made.outcome).await? {
             Staged::New => {
                 self.count(&made);
@@ -280,6 +278,17 @@ impl Transform {
         Ok(Delivered { batch, earlier, counts, objects: published.objects, bytes: published.bytes, classes })
     }
 
+    /// What goes to other queues. At every attempt, and before the outcome says that it is done: an attempt that finds it
+    /// staged may route differently, by other maps or for want of the queue.
+    pub(crate) async fn hand_on(&self, made: &Made) -> Result<(), QueueError> {
+        match &self.flow_logs {
+            Some(queue) => {
+                notifications::send(queue.as_ref(), made.routed.iter().map(|(_, message)| message.as_str())).await
+            }
+            None => Ok(()),
+        }
+    }
+
     async fn map_batch(&self, batch: Batch) -> Result<Made, DeliverError> {
         let routes = self.flow_logs.is_some();
         self.on_a_thread(batch.id(), move |transformer| transformer.outcome(&Input::batch(&batch).routing(routes)))
@@ -295,7 +304,7 @@ impl Transform {
                 uid: foreign.id.to_string(),
                 enqueued_time,
                 filed_time: enqueued_time.unwrap_or(now),
-                position: serde_json::json!({"messageId": foreign.message_id}),
+                position: serde_json::json!({"messageId": foreign.message_id, "enqueuedTime": enqueued_time}),
                 body: InputBody::Text(&foreign.event.body),
             };
             transformer.outcome(&Input { id: foreign.id.clone(), module: &module, events: vec![event], routes })
@@ -304,7 +313,7 @@ impl Transform {
     }
 
     /// Mapping takes tens of milliseconds of a core: not on the threads that serve connections.
-    async fn on_a_thread(
+    pub(crate) async fn on_a_thread(
         &self,
         batch: BatchId,
         work: impl FnOnce(&Transformer) -> Result<Made, TransformError> + Send + 'static,
@@ -314,7 +323,7 @@ impl Transform {
         Ok(done.map_err(|error| DeliverError::Ended { batch, detail: error.to_string() })??)
     }
 
-    fn count(&self, made: &Made) {
+    pub(crate) fn count(&self, made: &Made) {
         let record = |metric, counts: &BTreeMap<String, u64>| {
             counts.iter().for_each(|(label, count)| self.metrics.record(metric, label, *count));
         };

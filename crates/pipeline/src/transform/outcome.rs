@@ -7,10 +7,13 @@ use bumpalo::Bump;
 use serde_json::{Value, json};
 use tributary_batch::{Batch, BatchId, Body, TimestampMs};
 use tributary_lake::{
-    LakeError, LakeWriter, Layout, Outcome, OutcomeBuilder, QuarantineEntry, QuarantineError, Row, quarantine_object,
-    received_at,
+    LakeError, LakeWriter, Layout, Outcome, OutcomeBuilder, QuarantineEntry, QuarantineError, QuarantineObject, Row,
+    quarantine_object, received_at,
 };
 use tributary_mapping::{Mapper, MappingSet, Options, Origin, Outcome as Fate, Reason, Refused, Scratch};
+
+/// What quarantine says of a body that is no text.
+pub(super) const BINARY: &str = "the body is not utf-8; raw is its bytes in base64";
 
 /// Why no outcome could be made. Nothing of the batch is lost: its message stays.
 #[derive(Debug, thiserror::Error)]
@@ -120,8 +123,8 @@ pub struct Made {
 /// Maps batches by one mapping set into one layout. One serves a whole process, and several threads.
 #[derive(Debug)]
 pub struct Transformer {
-    set: Arc<MappingSet>,
-    options: Options,
+    pub(super) set: Arc<MappingSet>,
+    pub(super) options: Options,
     writer: LakeWriter,
 }
 
@@ -169,50 +172,35 @@ impl Transformer {
                 }
             }
         }
-        let (mut mapped, mut general, mut skipped) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut routed = Vec::new();
-        let mut rows = Vec::with_capacity(fates.len());
+        let mut sorted = Sorted { refused, quarantined, ..Sorted::default() };
         for (fate, event) in fates.iter().zip(&owners) {
-            match fate {
-                Fate::Mapped(record) => {
-                    count(&mut mapped, record.kind);
-                    if let Some(category) = record.general {
-                        count(&mut general, category);
-                    }
-                    rows.push(Row {
-                        event: &record.event,
-                        class: record.class,
-                        time: record.time,
-                        account: record.account,
-                        enqueued: event.filed_time,
-                    });
-                }
-                Fate::Refused(record) => {
-                    *quarantined.entry(record.reason).or_default() += 1;
-                    refused.push(self.entry(event, record.clone()));
-                }
-                Fate::Routed(record) if input.routes => {
-                    routed.push((record.rule.to_owned(), record.message.to_owned()));
-                }
-                Fate::Routed(record) => {
-                    let record = record.refused();
-                    *quarantined.entry(record.reason).or_default() += 1;
-                    refused.push(self.entry(event, record));
-                }
-                Fate::Skipped(record) => count(&mut skipped, record.rule),
-            }
+            sorted.add(fate, event.filed_time, input.routes, |record| self.entry(event, record));
         }
-        let made = self.writer.objects(&input.id, &rows);
-        let made = made.map_err(|source| TransformError::Lake { batch: input.id.clone(), source })?;
         let first = input.events.first().map_or(0, |event| event.filed_time);
-        let quarantine = quarantine_object(input.module, first, &input.id, &refused);
-        let quarantine = quarantine.map_err(|source| TransformError::Quarantine { batch: input.id.clone(), source })?;
-        let outcome = OutcomeBuilder::new(input.id.clone(), self.mappings(), input.events.len() as u64)
+        let quarantine = |entries: &[_]| quarantine_object(input.module, first, &input.id, entries);
+        self.made(&input.id, input.events.len() as u64, sorted, quarantine, scratch.redactions)
+    }
+
+    /// The outcome of records whose fates are sorted.
+    pub(super) fn made<'e>(
+        &self,
+        id: &BatchId,
+        events: u64,
+        sorted: Sorted<'e>,
+        quarantine: impl FnOnce(&[QuarantineEntry<'e>]) -> Result<Option<QuarantineObject>, QuarantineError>,
+        redactions: u64,
+    ) -> Result<Made, TransformError> {
+        let Sorted { rows, refused, mapped, general, quarantined, routed, skipped } = sorted;
+        let made = self.writer.objects(id, &rows);
+        let made = made.map_err(|source| TransformError::Lake { batch: id.clone(), source })?;
+        let quarantine = quarantine(&refused);
+        let quarantine = quarantine.map_err(|source| TransformError::Quarantine { batch: id.clone(), source })?;
+        let outcome = OutcomeBuilder::new(id.clone(), self.mappings(), events)
             .lake(&made)
             .quarantine(quarantine.as_ref())
             .aside(routed.len() as u64, skipped.values().sum())
             .build();
-        Ok(Made { outcome, mapped, quarantined, general, routed, skipped, redactions: scratch.redactions })
+        Ok(Made { outcome, mapped, quarantined, general, routed, skipped, redactions })
     }
 
     /// A refused record's line in quarantine.
@@ -241,12 +229,62 @@ impl Transformer {
         }
         QuarantineEntry {
             reason: Reason::NotJson.as_str().into(),
-            detail: "the body is not utf-8; raw is its bytes in base64".into(),
+            detail: BINARY.into(),
             kind: None,
             position,
             mappings: self.mappings().into(),
             received_at: received_at(event.filed_time).into(),
             raw: base64::engine::general_purpose::STANDARD.encode(bytes).into(),
+        }
+    }
+}
+
+/// Records by fate.
+#[derive(Default)]
+pub(super) struct Sorted<'e> {
+    rows: Vec<Row<'e>>,
+    /// Lines of quarantine.
+    pub(super) refused: Vec<QuarantineEntry<'e>>,
+    mapped: BTreeMap<String, u64>,
+    general: BTreeMap<String, u64>,
+    quarantined: BTreeMap<Reason, u64>,
+    routed: Vec<(String, String)>,
+    skipped: BTreeMap<String, u64>,
+}
+
+impl<'e> Sorted<'e> {
+    /// Puts a record where it belongs; `entry` makes its line in quarantine.
+    pub(super) fn add(
+        &mut self,
+        fate: &'e Fate<'e>,
+        filed_time: TimestampMs,
+        routes: bool,
+        entry: impl FnOnce(Refused<'e>) -> QuarantineEntry<'e>,
+    ) {
+        let refuse = |record: Refused<'e>| {
+            *self.quarantined.entry(record.reason).or_default() += 1;
+            self.refused.push(entry(record));
+        };
+        match fate {
+            Fate::Mapped(record) => {
+                count(&mut self.mapped, record.kind);
+                if let Some(category) = record.general {
+                    count(&mut self.general, category);
+                }
+                self.rows.push(Row {
+                    event: &record.event,
+                    class: record.class,
+                    time: record.time,
+                    account: record.account,
+                    enqueued: filed_time,
+                });
+            }
+            Fate::Refused(record) => refuse(record.clone()),
+            Fate::Routed(record) if routes => {
+                self.routed.push((record.rule.to_owned(), record.message.to_owned()));
+            }
+            Fate::Routed(record) => refuse(record.refused()),
+            Fate::Skipped(record) => count(&mut self.skipped, record.rule),
         }
     }
 }
