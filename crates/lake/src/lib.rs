@@ -31,6 +31,7 @@ mod page;
 mod parquet_file;
 mod publish;
 mod quarantine;
+mod registry;
 mod staging;
 mod store;
 mod texts;
@@ -50,6 +51,10 @@ pub use publish::{Published, Publisher};
 pub use quarantine::{
     QuarantineEntry, QuarantineError, QuarantineLimits, QuarantineObject, QuarantineReadError, QuarantineReader,
     quarantine_key, quarantine_object, received_at,
+};
+pub use registry::{
+    MAX_SOURCE_NAME, MemoryRegistry, Registered, RegistryError, RegistryRoles, SecurityLakeRegistry, SourceId,
+    SourceRegistry,
 };
 pub use staging::{MAX_CLAIM_BYTES, Staged, Staging, claim_key};
 pub use store::StoreError;

@@ -4,14 +4,16 @@
 //!   commit.
 //! - [`Transform`] takes batches from the queue, maps them ([`Transformer`]), stages and publishes the outcome.
 //! - [`ChangedMappings`] are mapping files that take the built-in ones' place without a release, if they pass.
+//! - [`RegisterSources`] gives each enabled class its custom source of the lake.
 //!
-//! Both jobs are made of plain public fields: whoever runs one chooses each back end. Time comes from a [`Clock`].
+//! The jobs are made of plain public fields: whoever runs one chooses each back end. Time comes from a [`Clock`].
 //!
 //! **Invariant:** only this crate sees both a source and a destination.
 
 mod clock;
 mod mappings;
 mod poll;
+mod register;
 mod source;
 mod stop;
 mod transform;
@@ -19,6 +21,7 @@ mod transform;
 pub use clock::Clock;
 pub use mappings::{ChangedMappings, InvalidMappingsUri, MappingsRefused, MappingsUri};
 pub use poll::{PartitionReport, PartitionState, Poll, PollConfig, PollReport};
+pub use register::{RegisterError, RegisterReport, RegisterSources, SourceSet};
 pub use source::{EventSource, HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 pub use stop::Stop;
 pub use transform::{
