@@ -5,7 +5,10 @@
 //!
 //! - [`Server::moto`]: DynamoDB, S3, Secrets Manager, SQS and STS, quick to start, no state but its own.
 //! - [`Server::ministack`]: the same and Lambda, event source mappings and schedules, which run the real binary.
+//! - [`RuntimeApi`] is the other side of one function's process, for a test that invokes it directly.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod runtime_api;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -15,6 +18,8 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use tributary_aws::SdkConfig;
+
+pub use runtime_api::{Answer, RuntimeApi};
 
 /// The project's root.
 pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
