@@ -5,7 +5,14 @@
 //!
 //! - [`Server::moto`]: DynamoDB, S3, Secrets Manager, SQS and STS, quick to start, no state but its own.
 //! - [`Server::ministack`]: the same and Lambda, event source mappings and schedules, which run the real binary.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//!
+//! [`Proxy`] stands in front of one, makes it fail to order and counts what is asked of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+
+mod make;
+mod proxy;
+
+pub use proxy::{Asked, Fault, Proxy};
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -85,13 +92,7 @@ impl Server {
 
     /// The configuration of clients that talk to it, whatever this process's environment says.
     pub fn config(&self) -> SdkConfig {
-        let keys = Credentials::new("test", "test", None, None, "test");
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .credentials_provider(SharedCredentialsProvider::new(keys))
-            .endpoint_url(&self.endpoint)
-            .build()
+        config(&self.endpoint)
     }
 
     /// Makes `command` a client of it.
@@ -103,6 +104,17 @@ impl Server {
         }
         command.envs(SETTINGS).env("AWS_ENDPOINT_URL", &self.endpoint)
     }
+}
+
+/// As [`tributary_aws::load`] makes it but for the environment.
+fn config(endpoint: &str) -> SdkConfig {
+    let keys = Credentials::new("test", "test", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(keys))
+        .endpoint_url(endpoint)
+        .build()
 }
 
 impl Drop for Server {
