@@ -6,8 +6,12 @@
 //! - [`Server::moto`]: DynamoDB, S3, Secrets Manager, SQS and STS, quick to start, no state but its own.
 //! - [`Server::ministack`]: the same and Lambda, event source mappings and schedules, which run the real binary.
 //! - [`RuntimeApi`] is the other side of one function's process, for a test that invokes it directly.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//!
+//! [`Proxy`] stands in front of one, makes it fail to order and counts what is asked of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
+mod make;
+mod proxy;
 mod runtime_api;
 
 use std::io::{BufRead, BufReader};
@@ -19,6 +23,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use tributary_aws::SdkConfig;
 
+pub use proxy::{Asked, Fault, Proxy};
 pub use runtime_api::{Answer, RuntimeApi};
 
 /// The project's root.
@@ -90,13 +95,7 @@ impl Server {
 
     /// The configuration of clients that talk to it, whatever this process's environment says.
     pub fn config(&self) -> SdkConfig {
-        let keys = Credentials::new("test", "test", None, None, "test");
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .credentials_provider(SharedCredentialsProvider::new(keys))
-            .endpoint_url(&self.endpoint)
-            .build()
+        config(&self.endpoint)
     }
 
     /// Makes `command` a client of it.
@@ -108,6 +107,17 @@ impl Server {
         }
         command.envs(SETTINGS).env("AWS_ENDPOINT_URL", &self.endpoint)
     }
+}
+
+/// As [`tributary_aws::load`] makes it but for the environment.
+fn config(endpoint: &str) -> SdkConfig {
+    let keys = Credentials::new("test", "test", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(keys))
+        .endpoint_url(endpoint)
+        .build()
 }
 
 impl Drop for Server {
