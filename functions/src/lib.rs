@@ -7,8 +7,10 @@
 //! Lambda's own error metric see it.
 
 pub mod environment;
+pub mod generated;
 pub mod handlers;
 mod invocation;
+pub mod permissions;
 pub mod sqs_event;
 
 pub use environment::{Environment, EnvironmentError};
