@@ -4,13 +4,16 @@
 //!   per-service variants included, with timeouts and retries that suit a function that must end in time. [`assume`] is the
 //!   same in a role of another account.
 //! - [`AwsError`] says what an SDK's error means: try again, slow down, grant a permission, or give up.
+//! - [`RestCaller`] calls an operation whose service has no generated client here, by the same machinery.
 //!
 //! Nothing here knows what a service is used for.
 
 mod config;
 mod error;
+mod rest;
 
 pub use config::{ConfigError, assume, checked_endpoint, load};
 pub use error::{AwsError, Kind};
+pub use rest::{RestCaller, RestOperation};
 
-pub use aws_config::SdkConfig;
+pub use aws_config::{Region, SdkConfig};

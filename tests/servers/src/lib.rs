@@ -5,15 +5,19 @@
 //!
 //! - [`Server::moto`]: DynamoDB, S3, Secrets Manager, SQS and STS, quick to start, no state but its own.
 //! - [`Server::ministack`]: the same and Lambda, event source mappings and schedules, which run the real binary.
+//! - [`Server::model`]: Security Hub, CloudTrail Lake's channels and Security Lake's custom sources, by AWS's service models.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::SystemTimeSource;
 use tributary_aws::SdkConfig;
 
 /// The project's root.
@@ -62,6 +66,12 @@ impl Server {
         Self::start("ministack_server.py", |_| {})
     }
 
+    /// The model-driven server of our own: it judges every request. [`post`](Self::post) to `/_faults` says what shall go wrong,
+    /// [`get`](Self::get) of `/_state` what it holds and was asked; `model_server.py` describes both.
+    pub fn model() -> Option<Self> {
+        Self::start("model_server.py", |_| {})
+    }
+
     /// A program of `tests/peers`, with the arguments and environment that `with` gives it.
     ///
     /// # Panics
@@ -83,6 +93,34 @@ impl Server {
         &self.endpoint
     }
 
+    /// What it answers to GET, past AWS's protocols.
+    ///
+    /// # Panics
+    /// When it does not answer, or an error.
+    pub fn get(&self, path: &str) -> String {
+        self.ask("GET", path, "")
+    }
+
+    /// What it answers to POST, past AWS's protocols.
+    ///
+    /// # Panics
+    /// When it does not answer, or an error.
+    pub fn post(&self, path: &str, body: &str) -> String {
+        self.ask("POST", path, body)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let address = self.endpoint.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+        write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{method} {path}: {head}\n{body}");
+        body.to_owned()
+    }
+
     /// The configuration of clients that talk to it, whatever this process's environment says.
     pub fn config(&self) -> SdkConfig {
         let keys = Credentials::new("test", "test", None, None, "test");
@@ -91,6 +129,9 @@ impl Server {
             .region(Region::new(REGION))
             .credentials_provider(SharedCredentialsProvider::new(keys))
             .endpoint_url(&self.endpoint)
+            // What an assumed role's credentials are renewed by.
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .time_source(SystemTimeSource::new())
             .build()
     }
 
