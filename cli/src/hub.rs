@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use tributary_azure_eventhub::{ConnectionString, EventHubBuilder, RetryPolicy};
+use tributary_azure_eventhub::{ConnectionString, EventHubBuilder, EventHubSource, RetryPolicy};
+use tributary_pipeline::SourceError;
 
 use crate::failure::Failure;
 
@@ -89,6 +90,43 @@ impl ClientArgs {
             builder = builder.port(port);
         }
         Ok(builder)
+    }
+}
+
+/// Flags of an operator's command that reads a hub beside its processor.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Hub")]
+pub(crate) struct BesideArgs {
+    #[command(flatten)]
+    client: ClientArgs,
+    /// The processor's consumer group: the one whose positions are meant
+    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", default_value = "$Default", value_name = "NAME")]
+    pub(crate) consumer_group: String,
+    /// Consumer group to read events in, without a claim; the processor's when not given, where one that is reading refuses it
+    #[arg(long, value_name = "NAME")]
+    read_group: Option<String>,
+}
+
+impl BesideArgs {
+    /// The hub as the reading group sees it. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// As [`HubArgs::resolve`].
+    pub(crate) fn source(&self, name: &str) -> Result<EventHubSource, Failure> {
+        let group = self.read_group.as_ref().unwrap_or(&self.consumer_group);
+        let source = self.client.builder()?.consumer_group(group).receiver_name(name).build_source();
+        source.map_err(|error| Failure::Usage(error.to_string()))
+    }
+
+    /// What a source's error means to an operator.
+    pub(crate) fn failure(&self, error: SourceError) -> Failure {
+        match error {
+            SourceError::Displaced { context } => Failure::Backend(format!(
+                "{context}: the processor reads in that group, and a reader beside it is not let in; name another consumer \
+                 group of the hub with --read-group, or try again when it rests"
+            )),
+            other => Failure::Backend(other.to_string()),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod backend;
 mod command;
+mod confirm;
 mod events;
 mod failure;
 mod hub;
@@ -9,6 +10,7 @@ mod input;
 mod inspect;
 mod jobs;
 mod mappings;
+mod progress;
 mod runtime;
 mod schemas;
 mod set;
@@ -55,6 +57,8 @@ enum Command {
     Send(command::send::Args),
     /// Read a hub's events
     Receive(command::receive::Args),
+    /// Show where partitions stand, and move one
+    Positions(command::positions::Args),
     /// Check, test, list and explain the mapping files
     Mappings(command::mappings::Args),
 }
@@ -81,6 +85,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Emulator(args) => command::emulator::run(args),
         Command::Send(args) => command::send::run(args),
         Command::Receive(args) => command::receive::run(args),
+        Command::Positions(args) => command::positions::run(args),
         Command::Mappings(args) => command::mappings::run(args),
     }
 }

@@ -54,7 +54,6 @@ fn apply_text(mut command: Command, path: &Path, text: &str) -> Result<Command, 
             value => drop(general.insert(key, text_of(value).map_err(refuse)?)),
         }
     }
-    let flags = |sub: &Command| sub.get_arguments().filter_map(Arg::get_long).map(str::to_owned).collect::<Vec<_>>();
     let every: Vec<String> = command.get_subcommands().flat_map(flags).collect();
     for key in general.keys() {
         check(key, &every).map_err(refuse)?;
@@ -67,18 +66,29 @@ fn apply_text(mut command: Command, path: &Path, text: &str) -> Result<Command, 
     }
     for name in names {
         let (general, own) = (general.clone(), own.remove(&name).unwrap_or_default());
-        command = command.mut_subcommand(name, |sub| {
-            sub.mut_args(move |arg| {
-                let key = arg.get_long().unwrap_or_default();
-                match own.get(key).or_else(|| general.get(key)) {
-                    // Once a process, and clap keeps it for good.
-                    Some(value) => arg.default_value(&*Box::leak(value.clone().into_boxed_str())),
-                    None => arg,
-                }
-            })
-        });
+        command = command
+            .mut_subcommand(name, |sub| with_defaults(sub, &|key| own.get(key).or_else(|| general.get(key)).cloned()));
     }
     Ok(command)
+}
+
+/// The flags of a command and of the commands in it.
+fn flags(command: &Command) -> Vec<String> {
+    let own = command.get_arguments().filter_map(Arg::get_long).map(str::to_owned);
+    own.chain(command.get_subcommands().flat_map(flags)).collect()
+}
+
+/// The command, and the commands in it, with the file's values.
+fn with_defaults(mut command: Command, value: &dyn Fn(&str) -> Option<String>) -> Command {
+    let inner: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    for name in inner {
+        command = command.mut_subcommand(name, |sub| with_defaults(sub, value));
+    }
+    command.mut_args(|arg| match value(arg.get_long().unwrap_or_default()) {
+        // Once a process, and clap keeps it for good.
+        Some(value) => arg.default_value(&*Box::leak(value.into_boxed_str())),
+        None => arg,
+    })
 }
 
 fn check(key: &str, known: &[String]) -> Result<(), String> {
@@ -147,13 +157,19 @@ mod tests {
                     .arg(arg!(--region <R>).required(false))
                     .arg(arg!(--json).action(ArgAction::SetTrue)),
             )
+            .subcommand(
+                Command::new("positions").subcommand(Command::new("list").arg(arg!(--region <R>).required(false))),
+            )
     }
 
     fn region(file: &str, arguments: &[&str]) -> Result<String, String> {
         let command = apply_text(command(), Path::new("tributary.toml"), file);
         let command = command.map_err(|failure| format!("{failure:?}"))?;
         let matches = command.try_get_matches_from(arguments).map_err(|error| error.to_string())?;
-        let (_, sub) = matches.subcommand().unwrap();
+        let (_, mut sub) = matches.subcommand().unwrap();
+        while let Some((_, inner)) = sub.subcommand() {
+            sub = inner;
+        }
         Ok(sub.get_one::<String>("region").cloned().unwrap_or_default())
     }
 
@@ -164,6 +180,8 @@ mod tests {
         assert_eq!(region(file, &["t", "run"]).as_deref(), Ok("b"));
         assert_eq!(region(file, &["t", "run", "--region", "c"]).as_deref(), Ok("c"));
         assert_eq!(region("", &["t", "run"]).as_deref(), Ok(""));
+        assert_eq!(region(file, &["t", "positions", "list"]).as_deref(), Ok("a"));
+        assert_eq!(region("[positions]\nregion = \"c\"", &["t", "positions", "list"]).as_deref(), Ok("c"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod changed;
 mod map;
 #[path = "commands/mappings.rs"]
 mod mappings;
+#[path = "commands/positions.rs"]
+mod positions;
 #[path = "commands/s3.rs"]
 mod s3;
 #[path = "commands/validate.rs"]

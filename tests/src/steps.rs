@@ -94,6 +94,14 @@ impl EventSource for SteppedSource {
         Ok(Box::new(SteppedReader(self.0.open(id, start, epoch).await?, Arc::clone(&self.1))))
     }
 
+    async fn open_shared(&self, id: &str, start: StartPosition) -> Result<Box<dyn PartitionReader>, SourceError> {
+        Ok(Box::new(SteppedReader(self.0.open_shared(id, start).await?, Arc::clone(&self.1))))
+    }
+
+    async fn status(&self, id: &str) -> Result<PartitionStatus, SourceError> {
+        self.0.status(id).await
+    }
+
     async fn close(&self) -> Result<(), SourceError> {
         self.0.close().await
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use comfy_table::Table;
-use indicatif::{ProgressBar, ProgressStyle};
 use object_store::ObjectStore;
 use serde_json::json;
 use tributary_azure_eventhub::{Destination, EventHubPublisher, EventHubSource, OutgoingEvent};
@@ -20,6 +19,7 @@ use tributary_telemetry::{Metric, Metrics, Snapshot, logging};
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::jobs::{Parts, Passed};
+use crate::progress::bar;
 use crate::{mappings, runtime};
 
 const HUB: &str = "defender";
@@ -174,15 +174,6 @@ async fn publish(args: &Args, connection: &str) -> Result<Fates, Failure> {
 
 fn outgoing(sample: Sample) -> OutgoingEvent {
     OutgoingEvent { properties: sample.properties, ..OutgoingEvent::new(sample.body) }
-}
-
-/// A bar on a terminal, nothing in a pipe.
-fn bar(length: u64, template: &str) -> ProgressBar {
-    let bar = ProgressBar::new(length);
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seconds: f64) {

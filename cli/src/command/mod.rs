@@ -6,6 +6,7 @@ pub(crate) mod inspect;
 pub(crate) mod lake;
 pub(crate) mod map;
 pub(crate) mod mappings;
+pub(crate) mod positions;
 pub(crate) mod receive;
 pub(crate) mod run;
 pub(crate) mod send;

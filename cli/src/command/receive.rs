@@ -29,8 +29,8 @@ Examples:
   tributary receive --bodies --wait 10 | tributary map
 
 Without --partition all partitions are read, each in its own order. Reading changes nothing on the hub and stores no \
-position. It does take part in the consumer group: give one of its own where a deployment reads, as a reader with an \
-older claim is refused there.";
+position. It does take part in the consumer group: give one of its own where a deployment reads, as a reader without \
+a claim is refused there.";
 
 /// Flags of `receive`.
 #[derive(Debug, clap::Args)]
@@ -128,8 +128,8 @@ async fn read(
     sender: mpsc::Sender<Chunk>,
     stopped: watch::Receiver<bool>,
 ) {
-    // The lowest claim: whoever reads for a living is not displaced.
-    let mut reader = match source.open(&partition, start, 0).await {
+    // Without a claim: nobody is displaced.
+    let mut reader = match source.open_shared(&partition, start).await {
         Ok(reader) => reader,
         Err(error) => {
             let _ = sender.send(Err(error)).await;

@@ -282,7 +282,7 @@ async fn an_operator_sets_the_position_in_one_write(ledger: Arc<dyn Ledger>) {
     worker.set_incarnation(100, 0, NOW).await.unwrap();
     let sent = send(worker.plan(range(0, 9), 2, NOW).await.unwrap(), &outbox).await;
     let next = worker.commit(sent, Some((range(10, 19), 0)), NOW).await.unwrap();
-    let set = set_position(&*ledger, &key("0"), Some(position(4)), "operator", NOW + 1, WEEK).await.unwrap();
+    let set = set_position(&*ledger, &key("0"), Some(position(4)), None, "operator", NOW + 1, WEEK).await.unwrap();
     assert_eq!(ledger.read(&key("0")).await.unwrap().as_ref(), Some(&set));
     assert_eq!((set.position.clone(), set.plan.clone()), (Some(position(4)), None));
     assert!(set.epoch > worker.item().epoch);
@@ -296,15 +296,16 @@ async fn an_operator_sets_the_position_in_one_write(ledger: Arc<dyn Ledger>) {
     assert!(next.open_plan().is_none());
     let planned = next.plan(range(5, 9), 0, NOW + 2).await.unwrap();
     // The item's own position pins the partition: the plan is dropped.
-    let pinned = set_position(&*ledger, &key("0"), next.item().position.clone(), "pin", NOW + 3, WEEK).await.unwrap();
-    assert_eq!((pinned.position, pinned.plan), (Some(position(4)), None));
+    let pinned =
+        set_position(&*ledger, &key("0"), next.item().position.clone(), Some(77), "pin", NOW + 3, WEEK).await.unwrap();
+    assert_eq!((pinned.position, pinned.plan, pinned.incarnation), (Some(position(4)), None, Some(77)));
     assert_displaced(next.commit(send(planned, &outbox).await, None, NOW + 4).await, "commit after a pin");
-    let reset = set_position(&*ledger, &key("0"), None, "reset", NOW + 5, WEEK).await.unwrap();
-    assert_eq!(reset.position, None, "the initial position counts again");
+    let reset = set_position(&*ledger, &key("0"), None, None, "reset", NOW + 5, WEEK).await.unwrap();
+    assert_eq!((reset.position, reset.incarnation), (None, Some(77)), "the initial position counts again");
 }
 
 async fn an_operator_sets_the_position_of_a_new_partition(ledger: Arc<dyn Ledger>) {
-    let set = set_position(&*ledger, &key("0"), Some(position(7)), "operator", NOW, WEEK).await.unwrap();
+    let set = set_position(&*ledger, &key("0"), Some(position(7)), Some(5), "operator", NOW, WEEK).await.unwrap();
     assert_eq!(ledger.read(&key("0")).await.unwrap().as_ref(), Some(&set));
     assert_eq!(take(&ledger, "a", NOW + 1).await.item().position, Some(position(7)));
 }

@@ -14,6 +14,9 @@ const ATTEMPTS: u32 = 20;
 /// it stands pins the partition there: an open plan is dropped and its range will be cut anew. What is read a second time
 /// gets other batch ids than before and so other objects in the lake: to deliver a range again, replay it instead.
 ///
+/// `incarnation` is that of the hub that the position was taken from: the next lease would drop the position as another
+/// hub's if it did not stand beside it. `None` leaves the stored one.
+///
 /// `owner` must be unique to this call. Returns the item as it is now.
 ///
 /// # Errors
@@ -22,6 +25,7 @@ pub async fn set_position(
     ledger: &dyn Ledger,
     key: &PartitionKey,
     position: Option<Position>,
+    incarnation: Option<TimestampMs>,
     owner: &str,
     now: TimestampMs,
     time_to_live: i64,
@@ -36,7 +40,8 @@ pub async fn set_position(
         };
         epoch = before.epoch;
         let Some(leased) = request.apply(Some(before.clone())) else { continue };
-        let next = Item { position: position.clone(), plan: None, ..leased };
+        let incarnation = incarnation.or(leased.incarnation);
+        let next = Item { position: position.clone(), plan: None, incarnation, ..leased };
         if ledger.write(key, &before.expected(), &next).await? {
             return Ok(next);
         }

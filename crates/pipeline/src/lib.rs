@@ -3,6 +3,7 @@
 //! - [`Poll`] reads a hub's partitions ([`EventSource`]) and puts batches into the queue, with the ledger's lease, plan and
 //!   commit.
 //! - [`Transform`] takes batches from the queue, maps them ([`Transformer`]), stages and publishes the outcome.
+//! - [`Positions`] shows where partitions stand, and moves one.
 //! - [`ChangedMappings`] are mapping files that take the built-in ones' place without a release, if they pass.
 //! - [`RegisterSources`] gives each enabled class its custom source of the lake.
 //!
@@ -10,9 +11,12 @@
 //!
 //! **Invariant:** only this crate sees both a source and a destination.
 
+mod beside;
 mod clock;
 mod mappings;
+mod mark;
 mod poll;
+mod positions;
 mod register;
 mod source;
 mod stop;
@@ -21,6 +25,7 @@ mod transform;
 pub use clock::Clock;
 pub use mappings::{ChangedMappings, InvalidMappingsUri, MappingsRefused, MappingsUri};
 pub use poll::{PartitionReport, PartitionState, Poll, PollConfig, PollReport};
+pub use positions::{Move, Positions, PositionsError, Standing, Target};
 pub use register::{RegisterError, RegisterReport, RegisterSources, SourceSet};
 pub use source::{EventSource, HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 pub use stop::Stop;

@@ -48,7 +48,7 @@ impl StartPosition {
     }
 }
 
-/// What the hub says of a partition, read after the receiver was attached.
+/// What the hub says of a partition; the processor reads it after it attached its receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionStatus {
     /// The hub's creation time in milliseconds: it changes when the hub is rebuilt.
@@ -113,6 +113,16 @@ pub trait EventSource: Send + Sync {
         start: StartPosition,
         epoch: i64,
     ) -> Result<Box<dyn PartitionReader>, SourceError>;
+
+    /// Attaches a receiver that claims nothing: it displaces nobody, shares the partition with others like it, and is
+    /// refused or displaced ([`SourceError::Displaced`]) where a reader with an epoch is in the same consumer group.
+    ///
+    /// For whoever looks at a hub beside the processor. No event is delivered before [`PartitionReader::next`].
+    async fn open_shared(&self, partition: &str, start: StartPosition)
+    -> Result<Box<dyn PartitionReader>, SourceError>;
+
+    /// The hub's incarnation and the partition's bounds, read now and without a receiver.
+    async fn status(&self, partition: &str) -> Result<PartitionStatus, SourceError>;
 
     /// Ends the connection in order. Readers must be closed before.
     async fn close(&self) -> Result<(), SourceError>;

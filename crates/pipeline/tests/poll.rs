@@ -1,153 +1,26 @@
 //! The poll job over a hub in memory that can lose, trim, rebuild and displace.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod hub;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use object_store::memory::InMemory;
 use tributary_batch::envelope::{self, Decoded};
-use tributary_batch::{Batch, Body, Event, Offset, SequenceNumber};
+use tributary_batch::{Batch, Body, SequenceNumber};
 use tributary_lake::Staging;
 use tributary_ledger::{Expected, Item, LeaseRequest, Ledger, LedgerError, MemoryLedger, PartitionKey};
-use tributary_pipeline::{
-    Clock, EventSource, HubRef, PartitionReader, PartitionState, PartitionStatus, Poll, PollConfig, SourceError,
-    StartPosition, Stop,
-};
+use tributary_pipeline::{Clock, PartitionState, Poll, PollConfig, Stop};
 use tributary_queue::{MemoryQueue, Queue, RedrivePolicy};
 use tributary_telemetry::{Metric, Metrics};
 
+use crate::hub::{MemoryHub, NOW};
+
 const BUDGET: Duration = Duration::from_secs(60);
-const NOW: i64 = 1_767_225_600_000;
-
-#[derive(Debug, Clone)]
-struct Partition {
-    incarnation: i64,
-    begin: i64,
-    events: Vec<Event>,
-    epoch: i64,
-}
-
-/// A hub in memory.
-#[derive(Clone)]
-struct MemoryHub(Arc<Mutex<BTreeMap<String, Partition>>>);
-
-impl MemoryHub {
-    fn new(partitions: usize) -> Self {
-        let empty = Partition { incarnation: 1, begin: 0, events: Vec::new(), epoch: 0 };
-        Self(Arc::new(Mutex::new((0..partitions).map(|id| (id.to_string(), empty.clone())).collect())))
-    }
-
-    fn publish(&self, partition: &str, count: usize, bytes: usize) {
-        let mut partitions = self.0.lock().unwrap();
-        let partition = partitions.get_mut(partition).unwrap();
-        for _ in 0..count {
-            let number = partition.begin + partition.events.len() as i64;
-            partition.events.push(Event {
-                sequence_number: SequenceNumber(number),
-                offset: Offset::new(format!("o{number}")),
-                enqueued_time: NOW + number,
-                partition_key: None,
-                properties: Vec::new(),
-                body: Body::Text(format!("{{\"n\":{number},\"pad\":\"{}\"}}", "x".repeat(bytes))),
-            });
-        }
-    }
-
-    fn change(&self, partition: &str, change: impl FnOnce(&mut Partition)) {
-        change(self.0.lock().unwrap().get_mut(partition).unwrap());
-    }
-
-    fn trim(&self, partition: &str, begin: i64) {
-        self.change(partition, |partition| {
-            let gone = (begin - partition.begin) as usize;
-            partition.events.drain(..gone.min(partition.events.len()));
-            partition.begin = begin;
-        });
-    }
-}
-
-struct Reader {
-    hub: MemoryHub,
-    partition: String,
-    next: i64,
-    epoch: i64,
-}
-
-impl Reader {
-    fn state(&self) -> Result<Partition, SourceError> {
-        let state = self.hub.0.lock().unwrap()[&self.partition].clone();
-        if state.epoch > self.epoch {
-            return Err(SourceError::Displaced { context: self.partition.clone() });
-        }
-        Ok(state)
-    }
-}
-
-#[async_trait]
-impl EventSource for MemoryHub {
-    fn hub(&self) -> HubRef {
-        HubRef { namespace: "ns.example".into(), hub: "hub".into(), consumer_group: "tributary".into() }
-    }
-
-    async fn partitions(&self) -> Result<Vec<String>, SourceError> {
-        Ok(self.0.lock().unwrap().keys().cloned().collect())
-    }
-
-    async fn open(
-        &self,
-        partition: &str,
-        start: StartPosition,
-        epoch: i64,
-    ) -> Result<Box<dyn PartitionReader>, SourceError> {
-        let mut partitions = self.0.lock().unwrap();
-        let state = partitions.get_mut(partition).unwrap();
-        if epoch < state.epoch {
-            return Err(SourceError::Displaced { context: partition.to_owned() });
-        }
-        state.epoch = epoch;
-        let next = match start {
-            StartPosition::Earliest => state.begin,
-            StartPosition::Latest => state.begin + state.events.len() as i64,
-            StartPosition::Sequence { number, inclusive } => number + i64::from(!inclusive),
-            other => panic!("{other:?}"),
-        };
-        Ok(Box::new(Reader { hub: self.clone(), partition: partition.to_owned(), next, epoch }))
-    }
-
-    async fn close(&self) -> Result<(), SourceError> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl PartitionReader for Reader {
-    async fn status(&mut self) -> Result<PartitionStatus, SourceError> {
-        let state = self.state()?;
-        Ok(PartitionStatus {
-            incarnation: state.incarnation,
-            begin: state.begin,
-            last: state.begin + state.events.len() as i64 - 1,
-            last_enqueued_time: state.events.last().map(|event| event.enqueued_time),
-        })
-    }
-
-    async fn next(&mut self, _wait: Duration) -> Result<Vec<Event>, SourceError> {
-        let state = self.state()?;
-        let wanted = state.events.iter().filter(|event| event.sequence_number.0 >= self.next);
-        let events: Vec<Event> = wanted.take(300).cloned().collect();
-        if let Some(event) = events.last() {
-            self.next = event.sequence_number.0 + 1;
-        }
-        Ok(events)
-    }
-
-    async fn close(self: Box<Self>) -> Result<(), SourceError> {
-        Ok(())
-    }
-}
 
 /// A ledger whose writes can be made to fail, as if the process had died before them.
 #[derive(Default)]

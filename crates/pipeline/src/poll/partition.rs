@@ -13,6 +13,7 @@ use tributary_telemetry::Metric;
 
 use super::Poll;
 use super::report::{PartitionReport, PartitionState};
+use crate::mark::attempt;
 use crate::source::{HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 
 /// Longest wait for events before the lease and the hub are looked at again.
@@ -427,13 +428,4 @@ fn size(first: SequenceNumber, last: SequenceNumber) -> u64 {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// A mark that no other attempt of any worker carries.
-fn attempt() -> String {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    // Keys of a new state are random for each process and count up within it.
-    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    format!("{:016x}", hasher.finish())
 }

@@ -23,7 +23,8 @@ use crate::timeouts::{Timeouts, within};
 pub(crate) struct LinkSpec {
     pub(crate) address: String,
     pub(crate) receiver_name: String,
-    pub(crate) epoch: i64,
+    /// `None` for a reader that claims nothing.
+    pub(crate) epoch: Option<i64>,
     pub(crate) share: Share,
 }
 
@@ -75,7 +76,9 @@ impl PartitionLink {
     ) -> Result<Receiver, Failure> {
         let source = Source::builder().address(spec.address.clone()).filter(filter(start)?).build();
         let mut properties = Fields::new();
-        properties.insert(Symbol::from("com.microsoft:epoch"), Value::Long(spec.epoch));
+        if let Some(epoch) = spec.epoch {
+            properties.insert(Symbol::from("com.microsoft:epoch"), Value::Long(epoch));
+        }
         properties.insert(Symbol::from("com.microsoft:receiver-name"), Value::String(spec.receiver_name.clone()));
         let mut builder = Receiver::builder()
             .name(unique(&spec.receiver_name))

@@ -405,7 +405,7 @@ mod tests {
         let spec = LinkSpec {
             address: "h/ConsumerGroups/g/Partitions/0".into(),
             receiver_name: "r".into(),
-            epoch: 1,
+            epoch: Some(1),
             share: budget.share(1),
         };
         Reader {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tributary_pipeline::{EventSource, HubRef, PartitionReader, SourceError, StartPosition};
+use tributary_pipeline::{EventSource, HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 
 use crate::attach::Attachment;
 use crate::budget::ByteBudget;
@@ -55,6 +55,46 @@ impl EventHubSource {
     async fn partitions_with(&self, partition: &str) -> Result<Vec<String>, SourceError> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if known.iter().any(|known| known == partition) { Ok(known) } else { self.partitions().await }
+    }
+
+    /// Attaches a receiver, with an epoch or without a claim.
+    async fn attach(
+        &self,
+        partition: &str,
+        start: StartPosition,
+        epoch: Option<i64>,
+    ) -> Result<Box<dyn PartitionReader>, SourceError> {
+        let context = self.partition_context(partition);
+        let partitions = self.partitions_with(partition).await?;
+        if !partitions.iter().any(|known| known == partition) {
+            let detail = format!("the hub has no such partition; it has {}", partitions.join(", "));
+            return Err(SourceError::Fatal { context, detail });
+        }
+        // A reader at the end that has not received anything yet must not lose what arrives while it reconnects: the
+        // end is pinned to a number now.
+        let start = match start {
+            StartPosition::Latest => {
+                let last = self.partition_properties(partition).await?.last;
+                StartPosition::Sequence { number: last, inclusive: false }
+            }
+            start => start,
+        };
+        let group = &self.consumer_group;
+        let spec = LinkSpec {
+            address: format!("{}/ConsumerGroups/{group}/Partitions/{partition}", self.connector.settings().hub),
+            receiver_name: format!("{}-{partition}", self.receiver_name),
+            epoch,
+            share: self.budget.share(partitions.len()),
+        };
+        let attachment =
+            Attachment { connector: Arc::clone(&self.connector), spec, partition: partition.to_owned(), context };
+        match attachment.start(start.clone(), None, Duration::ZERO, None).link().await {
+            Ok(attached) => {
+                let (under_way, held) = (self.budget.reservation(), self.budget.reservation());
+                Ok(Box::new(Reader::new(attachment, attached, start, under_way, held)))
+            }
+            Err(failure) => Err(failure.in_context(&attachment.context)),
+        }
     }
 
     /// Bytes that arrived on all connections so far.
@@ -115,37 +155,26 @@ impl EventSource for EventHubSource {
         start: StartPosition,
         epoch: i64,
     ) -> Result<Box<dyn PartitionReader>, SourceError> {
-        let context = self.partition_context(partition);
-        let partitions = self.partitions_with(partition).await?;
-        if !partitions.iter().any(|known| known == partition) {
-            let detail = format!("the hub has no such partition; it has {}", partitions.join(", "));
-            return Err(SourceError::Fatal { context, detail });
-        }
-        // A reader at the end that has not received anything yet must not lose what arrives while it reconnects: the
-        // end is pinned to a number now.
-        let start = match start {
-            StartPosition::Latest => {
-                let last = self.partition_properties(partition).await?.last;
-                StartPosition::Sequence { number: last, inclusive: false }
-            }
-            start => start,
-        };
-        let group = &self.consumer_group;
-        let spec = LinkSpec {
-            address: format!("{}/ConsumerGroups/{group}/Partitions/{partition}", self.connector.settings().hub),
-            receiver_name: format!("{}-{partition}", self.receiver_name),
-            epoch,
-            share: self.budget.share(partitions.len()),
-        };
-        let attachment =
-            Attachment { connector: Arc::clone(&self.connector), spec, partition: partition.to_owned(), context };
-        match attachment.start(start.clone(), None, Duration::ZERO, None).link().await {
-            Ok(attached) => {
-                let (under_way, held) = (self.budget.reservation(), self.budget.reservation());
-                Ok(Box::new(Reader::new(attachment, attached, start, under_way, held)))
-            }
-            Err(failure) => Err(failure.in_context(&attachment.context)),
-        }
+        self.attach(partition, start, Some(epoch)).await
+    }
+
+    async fn open_shared(
+        &self,
+        partition: &str,
+        start: StartPosition,
+    ) -> Result<Box<dyn PartitionReader>, SourceError> {
+        self.attach(partition, start, None).await
+    }
+
+    async fn status(&self, partition: &str) -> Result<PartitionStatus, SourceError> {
+        let hub = self.hub_properties().await?;
+        let partition = self.partition_properties(partition).await?;
+        Ok(PartitionStatus {
+            incarnation: hub.created_at,
+            begin: partition.begin,
+            last: partition.last,
+            last_enqueued_time: partition.last_enqueued_time,
+        })
     }
 
     async fn close(&self) -> Result<(), SourceError> {

@@ -157,6 +157,32 @@ async fn the_same_or_a_higher_epoch_displaces_and_a_lower_one_is_refused() {
 }
 
 #[tokio::test]
+async fn a_reader_without_a_claim_displaces_nobody_and_gives_way() {
+    let emulator = emulator(1).await;
+    publish(&emulator, 0, 50, 100);
+    let (first, second, third) = (source(&emulator), source(&emulator), source(&emulator));
+    let mut one = first.open_shared("0", StartPosition::Earliest).await.unwrap();
+    let mut other = second.open_shared("0", StartPosition::Sequence { number: 40, inclusive: true }).await.unwrap();
+    assert_complete(&read(&mut one, 50).await, 0, 50);
+    assert_complete(&read(&mut other, 10).await, 40, 10);
+    let mut processor = third.open("0", StartPosition::Earliest, 1).await.unwrap();
+    assert_complete(&read(&mut processor, 50).await, 0, 50);
+    for reader in [&mut one, &mut other] {
+        assert!(matches!(reader.next(Duration::from_secs(5)).await, Err(SourceError::Displaced { .. })));
+    }
+    let refused = first.open_shared("0", StartPosition::Earliest).await;
+    assert!(matches!(refused, Err(SourceError::Displaced { .. })));
+    // The hub says where it stands all the same.
+    let status = first.status("0").await.unwrap();
+    assert_eq!((status.begin, status.last, status.is_empty()), (0, 49, false));
+    publish(&emulator, 0, 5, 100);
+    assert_eq!(numbers(&read(&mut processor, 5).await), [50, 51, 52, 53, 54]);
+    close(&first, one).await;
+    close(&second, other).await;
+    close(&third, processor).await;
+}
+
+#[tokio::test]
 async fn a_displaced_reader_still_gives_what_it_has_or_nothing_but_never_wrong_events() {
     let emulator = emulator(1).await;
     publish(&emulator, 0, 50, 100);
