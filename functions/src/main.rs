@@ -26,6 +26,15 @@ fn run(start: &Start) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failed(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(async {
+        // The runtime's library takes them for granted.
+        for name in [
+            "AWS_LAMBDA_RUNTIME_API",
+            "AWS_LAMBDA_FUNCTION_NAME",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+            "AWS_LAMBDA_FUNCTION_VERSION",
+        ] {
+            start.environment.required(name, "what Lambda sets; to run the jobs elsewhere there is `tributary run`")?;
+        }
         let name = start.environment.required("_HANDLER", "the name of a handler, such as event-transformer")?;
         let handler = Handler::named(name)?;
         let module = start.module()?;

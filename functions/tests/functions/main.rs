@@ -2,6 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod generated;
-#[allow(dead_code)]
 mod process;
+mod security_lake_source;
 mod start;

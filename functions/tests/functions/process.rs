@@ -9,6 +9,15 @@ use tributary_test_servers::{Answer, RuntimeApi};
 /// As long as Lambda would give it.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
 
+/// What Lambda says of every function.
+const LAMBDA: [(&str, &str); 5] = [
+    ("AWS_LAMBDA_FUNCTION_NAME", "tributary"),
+    ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+    ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+    ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/tributary"),
+    ("AWS_LAMBDA_LOG_STREAM_NAME", "stream"),
+];
+
 /// A running function.
 pub(crate) struct Function {
     pub(crate) api: RuntimeApi,
@@ -18,7 +27,7 @@ pub(crate) struct Function {
 /// The command that starts a handler, without any variable of this process that could steer it.
 pub(crate) fn command(handler: &str, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bootstrap"));
-    command.env_clear().env("_HANDLER", handler).envs(variables.iter().copied());
+    command.env_clear().env("_HANDLER", handler).envs(LAMBDA).envs(variables.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

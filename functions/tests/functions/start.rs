@@ -15,6 +15,9 @@ fn refused(handler: &str, variables: &[(&str, &str)]) -> String {
 #[test]
 fn what_is_wrong_with_the_settings_is_named() {
     let aws = ("AWS_REGION", "us-east-1");
+    let api = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9");
+    let message = refused("security-lake-source", &[aws]);
+    assert!(message.contains("AWS_LAMBDA_RUNTIME_API is not set") && message.contains("tributary run"), "{message}");
     for (handler, variables, says) in [
         ("", &[aws][..], "_HANDLER is not set"),
         ("transformer", &[aws], "one of eventhub-processor, event-transformer"),
@@ -22,7 +25,7 @@ fn what_is_wrong_with_the_settings_is_named() {
         ("security-lake-source", &[("LOGGING_LEVEL", "loud")], "LOGGING_LEVEL: "),
         ("security-lake-source", &[("AWS_ENDPOINT_URL_STS", "http://192.0.2.1"), aws], "AWS_ENDPOINT_URL_STS: "),
     ] {
-        let message = refused(handler, variables);
+        let message = refused(handler, &[variables, &[api]].concat());
         assert!(message.starts_with("cannot start: ") && message.contains(says), "{message}");
     }
 }

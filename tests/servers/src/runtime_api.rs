@@ -5,11 +5,11 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Longest that a test waits for a function.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a function said of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +106,8 @@ impl RuntimeApi {
 
 impl Drop for RuntimeApi {
     fn drop(&mut self) {
-        self.shared.0.lock().unwrap().closed = true;
+        // Also when a test has failed with the lock held.
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.shared.1.notify_all();
         let _ = TcpStream::connect(self.address);
     }
