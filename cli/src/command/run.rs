@@ -10,7 +10,7 @@ use tributary_lake::Layout;
 use tributary_ledger::Policy;
 use tributary_mapping::MappingSet;
 use tributary_ocsf::Version;
-use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop};
+use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop, worker_mark};
 use tributary_telemetry::{Metrics, logging};
 
 use crate::backend::Backend;
@@ -201,10 +201,12 @@ fn parts(
     metrics: Metrics,
     stop: Stop,
 ) -> Result<Parts, Failure> {
-    let worker = format!("run-{}", std::process::id());
+    // Not the process id alone: in containers it is 1 for all.
+    let worker = format!("run-{}-{}", std::process::id(), worker_mark());
     let mut poll = PollConfig::new(&args.module_id, worker);
     // Processes that share a ledger share its partitions; one that died gives its up when the lease ends.
     poll.policy = Policy::WhenFree;
+    poll.share = !args.once;
     poll.lease = Duration::from_secs(30);
     poll.initial_position = match args.initial_position {
         Start::Earliest => StartPosition::Earliest,

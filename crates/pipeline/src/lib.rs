@@ -24,6 +24,7 @@ mod transform;
 
 pub use clock::Clock;
 pub use mappings::{ChangedMappings, InvalidMappingsUri, MappingsRefused, MappingsUri};
+pub use mark::attempt as worker_mark;
 pub use poll::{PartitionReport, PartitionState, Poll, PollConfig, PollReport};
 pub use positions::{Move, Positions, PositionsError, Standing, Target};
 pub use register::{RegisterError, RegisterReport, RegisterSources, SourceSet};
