@@ -5,9 +5,11 @@
 //!
 //! - [`Server::moto`]: DynamoDB, S3, Secrets Manager, SQS and STS, quick to start, no state but its own.
 //! - [`Server::ministack`]: the same and Lambda, event source mappings and schedules, which run the real binary.
+//! - [`Server::entra`]: Microsoft Entra's token endpoint, and the part of STS that tells it who an AWS role is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -62,6 +64,16 @@ impl Server {
         Self::start("ministack_server.py", |_| {})
     }
 
+    /// Entra's token endpoint and STS, by TLS too with a certificate and its key (files, PEM). [`Server::control`] says who is known
+    /// and what goes wrong: `tests/peers/entra_server.py`.
+    pub fn entra(tls: Option<(&Path, &Path)>) -> Option<Self> {
+        Self::start("entra_server.py", |command| {
+            if let Some((certificate, key)) = tls {
+                command.args([certificate, key]);
+            }
+        })
+    }
+
     /// A program of `tests/peers`, with the arguments and environment that `with` gives it.
     ///
     /// # Panics
@@ -81,6 +93,22 @@ impl Server {
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Sets a server's state (JSON, `/control`), where it has one; with nothing to set, returns what it counted.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub fn control(&self, state: Option<&str>) -> String {
+        let address = self.endpoint.strip_prefix("http://").expect("a plain endpoint");
+        let mut stream = TcpStream::connect(address).expect("the server listens");
+        let (method, body) = (if state.is_some() { "POST" } else { "GET" }, state.unwrap_or_default());
+        let head = format!("{method} /control HTTP/1.0\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains(" 200 "), "{answer}");
+        answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
     }
 
     /// The configuration of clients that talk to it, whatever this process's environment says.
