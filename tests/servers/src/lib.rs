@@ -8,7 +8,7 @@
 //! - [`Server::entra`]: Microsoft Entra's token endpoint, and the part of STS that tells it who an AWS role is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -64,8 +64,8 @@ impl Server {
         Self::start("ministack_server.py", |_| {})
     }
 
-    /// Entra's token endpoint and STS, by TLS too with a certificate and its key (files, PEM). [`Server::control`] says who is known
-    /// and what goes wrong: `tests/peers/entra_server.py`.
+    /// Entra's token endpoint and STS, by TLS too with a certificate and its key (files, PEM). [`post`](Self::post) to `/control`
+    /// says who is known and what goes wrong, [`get`](Self::get) what was asked: `entra_server.py` describes both.
     pub fn entra(tls: Option<(&Path, &Path)>) -> Option<Self> {
         Self::start("entra_server.py", |command| {
             if let Some((certificate, key)) = tls {
@@ -95,20 +95,32 @@ impl Server {
         &self.endpoint
     }
 
-    /// Sets a server's state (JSON, `/control`), where it has one; with nothing to set, returns what it counted.
+    /// What it answers to GET, past AWS's protocols.
     ///
     /// # Panics
-    /// When it refuses.
-    pub fn control(&self, state: Option<&str>) -> String {
-        let address = self.endpoint.strip_prefix("http://").expect("a plain endpoint");
-        let mut stream = TcpStream::connect(address).expect("the server listens");
-        let (method, body) = (if state.is_some() { "POST" } else { "GET" }, state.unwrap_or_default());
-        let head = format!("{method} /control HTTP/1.0\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n", body.len());
-        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    /// When it does not answer, or an error.
+    pub fn get(&self, path: &str) -> String {
+        self.ask("GET", path, "")
+    }
+
+    /// What it answers to POST, past AWS's protocols.
+    ///
+    /// # Panics
+    /// When it does not answer, or an error.
+    pub fn post(&self, path: &str, body: &str) -> String {
+        self.ask("POST", path, body)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let address = self.endpoint.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+        write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.contains(" 200 "), "{answer}");
-        answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{method} {path}: {head}\n{body}");
+        body.to_owned()
     }
 
     /// The configuration of clients that talk to it, whatever this process's environment says.

@@ -96,6 +96,6 @@ async fn another_sts_takes_the_call_too() {
     let tokens = AccessTokens::federated(TENANT, APPLICATION, &at_once(&aws), entra(&entra_server));
     let text = tokens.token(&Scope::EVENT_HUBS).await.unwrap_err().to_string();
     assert!(text.contains("AADSTS700027") && text.contains("get-outbound-web-identity-federation-info"), "{text}");
-    let counts: Value = serde_json::from_str(&entra_server.control(None)).unwrap();
+    let counts: Value = serde_json::from_str(&entra_server.get("/control")).unwrap();
     assert_eq!((&counts["assertions"], &counts["tokens"]), (&json!(0), &json!(1)));
 }

@@ -77,12 +77,12 @@ pub(crate) fn entra_server(secrets: &[&str]) -> Option<Server> {
 }
 
 pub(crate) fn set(server: &Server, state: &Value) {
-    server.control(Some(&state.to_string()));
+    server.post("/control", &state.to_string());
 }
 
 /// What a server counted.
 pub(crate) fn counted(server: &Server, what: &str) -> u64 {
-    let counts: Value = serde_json::from_str(&server.control(None)).unwrap();
+    let counts: Value = serde_json::from_str(&server.get("/control")).unwrap();
     counts[what].as_u64().unwrap()
 }
 

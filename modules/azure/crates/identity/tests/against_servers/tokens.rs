@@ -46,7 +46,7 @@ async fn one_token_a_scope_for_all_who_ask() {
     assert_ne!(storage.secret.expose_secret(), seen[0]);
     assert!(storage.expires_at > SystemTime::now() + Duration::from_secs(3500));
     assert_eq!(counted(&server, "tokens"), 2);
-    let counts: Value = serde_json::from_str(&server.control(None)).unwrap();
+    let counts: Value = serde_json::from_str(&server.get("/control")).unwrap();
     assert_eq!(counts["scopes"], json!([Scope::EVENT_HUBS.as_str(), Scope::STORAGE.as_str()]));
 }
 
@@ -154,7 +154,7 @@ async fn over_tls_to_whom_is_trusted_only() {
     let files = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
     let Some(server) = Server::entra(Some((&files.0, &files.1))) else { return };
     set(&server, &json!({"applications": {APPLICATION: {"secrets": ["c4n4ry"]}}}));
-    let counts: Value = serde_json::from_str(&server.control(None)).unwrap();
+    let counts: Value = serde_json::from_str(&server.get("/control")).unwrap();
     let https = counts["https"].as_str().unwrap();
     let trusting = Entra::new(https, &Roots::Only(vec![root])).unwrap();
     AccessTokens::from_secret(secrets.store(), trusting).token(&Scope::STORAGE).await.unwrap();
