@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 #[path = "commands/changed.rs"]
 mod changed;
+#[path = "commands/identity.rs"]
+mod identity;
 #[path = "commands/map.rs"]
 mod map;
 #[path = "commands/mappings.rs"]
@@ -34,6 +36,12 @@ fn tributary() -> Command {
         "EVENTHUB_CONNECTION_STRING",
         "EVENTHUB_NAME",
         "EVENTHUB_CONSUMER_GROUP",
+        "EVENTHUB_NAMESPACE",
+        "AZURE_AUTHENTICATION",
+        "AZURE_AUTHORITY_HOST",
+        "AZURE_CLIENT_ID",
+        "AZURE_CREDENTIALS_SECRET_NAME",
+        "AZURE_TENANT_ID",
         "TRIBUTARY_CONFIG",
         "OCSF_VERSION",
         "AWS_REGION",

@@ -143,8 +143,9 @@ fn backend(error: impl std::fmt::Display) -> Failure {
 
 async fn moved(partition: &str, to: &Target, force: bool, args: &ChangeArgs) -> Result<ExitCode, Failure> {
     let positions = positions(&args.ledger, args.ttl_hours)?;
-    let source = Arc::new(args.hub.source("tributary positions")?);
-    let proposed = positions.propose(source.as_ref(), &args.hub.consumer_group, partition, to, force).await;
+    let (source, group) = args.hub.source("tributary positions").await?;
+    let source = Arc::new(source);
+    let proposed = positions.propose(source.as_ref(), &group, partition, to, force).await;
     let _ = source.close().await;
     let proposed = proposed.map_err(|error| match error {
         PositionsError::Source(error) => args.hub.failure(error),

@@ -46,9 +46,9 @@ pub(crate) struct Args {
     budget: u64,
     #[command(flatten)]
     hub: HubArgs,
-    /// Consumer group
-    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", default_value = "$Default", value_name = "NAME")]
-    consumer_group: String,
+    /// Consumer group: the secret's unless given, else $Default
+    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", value_name = "NAME")]
+    consumer_group: Option<String>,
     /// How to reach the hub
     #[arg(long, value_enum, default_value_t = Way::Amqp)]
     transport: Way,
@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let stop = Stop::new();
     let ended = runtime::end_signal()?;
-    let source = Arc::new(source(args)?);
+    let source = Arc::new(source(args).await?);
     let metrics = Metrics::new();
     let InForce { set, refused } = args.set.in_force(args.ocsf_version, &metrics).await?;
     let jobs = parts(args, Arc::clone(&source), set, metrics, stop.clone())?.jobs()?;
@@ -179,19 +179,13 @@ async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Res
     Ok(ExitCode::SUCCESS)
 }
 
-fn source(args: &Args) -> Result<EventHubSource, Failure> {
-    let (connection, hub) = args.hub.resolve()?;
+async fn source(args: &Args) -> Result<EventHubSource, Failure> {
     let transport = match args.transport {
         Way::Amqp => Transport::Tcp,
         Way::Websocket => Transport::WebSocket,
     };
-    let mut builder =
-        EventHubSource::builder().namespace(connection.host).hub(hub).consumer_group(&args.consumer_group);
-    if let Some(port) = connection.port {
-        builder = builder.port(port);
-    }
-    let builder = builder.tls(!connection.development_emulator).credential(connection.secret.into());
-    builder.transport(transport).build_source().map_err(|error| Failure::Usage(error.to_string()))
+    let hub = args.hub.hub(args.consumer_group.as_deref()).await?;
+    hub.builder().transport(transport).build_source().map_err(|error| Failure::Usage(error.to_string()))
 }
 
 fn parts(

@@ -7,6 +7,7 @@
 //! - [`Server::ministack`]: the same and Lambda, event source mappings and schedules, which run the real binary.
 //! - [`RuntimeApi`] is the other side of one function's process, for a test that invokes it directly.
 //! - [`Server::model`]: Security Hub, CloudTrail Lake's channels and Security Lake's custom sources, by AWS's service models.
+//! - [`Server::entra`]: Microsoft Entra's token endpoint, and the part of STS that tells it who an AWS role is.
 //!
 //! [`Proxy`] stands in front of one, makes it fail to order and counts what is asked of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
@@ -80,6 +81,16 @@ impl Server {
     /// [`get`](Self::get) of `/_state` what it holds and was asked; `model_server.py` describes both.
     pub fn model() -> Option<Self> {
         Self::start("model_server.py", |_| {})
+    }
+
+    /// Entra's token endpoint and STS, by TLS too with a certificate and its key (files, PEM). [`post`](Self::post) to `/control`
+    /// says who is known and what goes wrong, [`get`](Self::get) what was asked: `entra_server.py` describes both.
+    pub fn entra(tls: Option<(&Path, &Path)>) -> Option<Self> {
+        Self::start("entra_server.py", |command| {
+            if let Some((certificate, key)) = tls {
+                command.args([certificate, key]);
+            }
+        })
     }
 
     /// A program of `tests/peers`, with the arguments and environment that `with` gives it.

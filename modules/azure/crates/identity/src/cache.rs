@@ -79,7 +79,11 @@ impl<F: Fetch> Slot<F> {
         let quiet = self.quiet_until.is_some_and(|until| now < until && until <= now + QUIET);
         match (&self.kept, &self.failure) {
             (Some(kept), _) if kept.is_fresh(now) => Look::Ready(Ok(kept.fetched.value.clone())),
-            (_, Some(failure)) if quiet => Look::Ready(self.instead(failure, now)),
+            (_, Some(failure)) if quiet => match self.instead(failure, now) {
+                // What served meanwhile is over or refused.
+                Err(failure) if F::is_transient(&failure) => Look::Due(self.attempts),
+                instead => Look::Ready(instead),
+            },
             _ => Look::Due(self.attempts),
         }
     }
@@ -293,6 +297,17 @@ mod tests {
             assert_eq!(cached.get().await, Err("fatal"));
         }
         assert_eq!(numbers.asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_value_that_is_over_is_asked_for_although_an_attempt_failed_a_moment_ago() {
+        let (numbers, cached) = cached(0, 1);
+        assert_eq!(cached.get().await, Ok(1));
+        *numbers.fail.lock().unwrap() = Some("transient");
+        assert_eq!(cached.get().await, Ok(1));
+        *numbers.fail.lock().unwrap() = None;
+        tokio::time::sleep(Duration::from_millis(1_050)).await;
+        assert_eq!(cached.get().await, Ok(3));
     }
 
     #[tokio::test]

@@ -67,6 +67,10 @@ impl Entra {
     /// # Errors
     /// As [`Self::from_environment`].
     pub fn new(address: &str, roots: &Roots) -> Result<Self, AuthorityError> {
+        Self::bounded(address, roots, WHOLE)
+    }
+
+    fn bounded(address: &str, roots: &Roots, whole: Duration) -> Result<Self, AuthorityError> {
         let wrong = || AuthorityError::Address(address.chars().take(100).collect());
         let address = address.trim().trim_end_matches('/');
         let text = if address.contains("://") { address.to_owned() } else { format!("https://{address}") };
@@ -78,7 +82,7 @@ impl Entra {
         }
         let mut builder = Client::builder()
             .connect_timeout(CONNECT)
-            .timeout(WHOLE)
+            .timeout(whole)
             .redirect(redirect::Policy::none())
             .user_agent(concat!("tributary/", env!("CARGO_PKG_VERSION")));
         builder = match authority.scheme() {
@@ -233,15 +237,34 @@ mod tests {
         }
     }
 
+    fn evidence(proof: Proof, secret: &str) -> Evidence {
+        let secret = SecretString::from(secret);
+        Evidence { tenant: "t".into(), client: "c".into(), secret, proof, version: None }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_ends_its_answer_is_left() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        for first in ["", "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"access_token\":"] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = format!("http://{}", listener.local_addr().unwrap());
+            let serving = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await;
+                stream.write_all(first.as_bytes()).await.unwrap();
+                std::future::pending::<()>().await;
+            });
+            let entra = Entra::bounded(&address, &Roots::Native, Duration::from_millis(300)).unwrap();
+            let evidence = evidence(Proof::Assertion, "c4n4ry");
+            let asking = entra.token(&evidence, &Scope::STORAGE);
+            let error = tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap().unwrap_err();
+            assert!(error.transient && !error.to_string().contains("c4n4ry"), "{error}");
+            serving.abort();
+        }
+    }
+
     #[test]
     fn forms_are_encoded() {
-        let evidence = |proof, secret: &str| Evidence {
-            tenant: "t".into(),
-            client: "c".into(),
-            secret: SecretString::from(secret),
-            proof,
-            version: None,
-        };
         let scope = Scope::new("https://s/.default");
         let stored = Proof::Stored { secret: "s".into() };
         assert_eq!(

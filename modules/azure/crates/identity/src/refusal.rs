@@ -214,8 +214,15 @@ fn said(body: &Body, hidden: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
-    // Before words are taken apart: a secret may hold white space.
-    let text = if hidden.is_empty() { text.clone() } else { text.replace(hidden, "REDACTED") };
+    // Before words are taken apart: a secret may hold white space. What repeats the request has it as a form writes it.
+    let mut text = text.clone();
+    if !hidden.is_empty() {
+        let encoded = reqwest::Url::parse_with_params("form:", [("", hidden)]).ok();
+        let encoded = encoded.as_ref().and_then(|url| url.query()).and_then(|query| query.strip_prefix('='));
+        for hidden in [Some(hidden), encoded].into_iter().flatten() {
+            text = text.replace(hidden, "REDACTED");
+        }
+    }
     let words: Vec<&str> =
         text.split_whitespace().map(|word| if word.contains("eyJ") { "REDACTED" } else { word }).collect();
     format!(

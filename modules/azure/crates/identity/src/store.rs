@@ -16,7 +16,7 @@ pub const DEFAULT_SECRET_LIFE: Duration = Duration::from_secs(300);
 /// Longest reading, retries included: whoever waits for a token gives up soon after.
 const READING: Duration = Duration::from_secs(10);
 /// A version that was read anew after a refusal and came back is not read anew at the next refusals for so long.
-const CONFIRMED: Duration = Duration::from_secs(5);
+const CONFIRMED: Duration = Duration::from_secs(2);
 
 /// Why there is no secret. Nothing of its content is in it.
 #[derive(Debug, Clone, thiserror::Error)]
