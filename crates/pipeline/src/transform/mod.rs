@@ -8,6 +8,7 @@ mod notifications;
 mod outcome;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -183,9 +184,18 @@ impl Transform {
         let deadline = Instant::now() + budget;
         let mut report = TransformReport::default();
         loop {
-            report.add(&self.run(Duration::from_millis(200)).await?);
+            let came = self.run(Duration::from_millis(200)).await?;
+            report.add(&came);
+            if self.stop.is_set() || Instant::now() >= deadline {
+                return Ok(report);
+            }
+            // A remote queue's counts are some seconds old, and each is a request: only a receive that finds nothing says
+            // that nothing is there, and the counts whether something will come back.
+            if came.delivered + came.failed > 0 {
+                continue;
+            }
             let counts = self.queue.counts().await?;
-            if (counts.visible == 0 && counts.in_flight == 0) || self.stop.is_set() || Instant::now() >= deadline {
+            if counts.visible == 0 && counts.in_flight == 0 {
                 return Ok(report);
             }
         }
@@ -193,17 +203,9 @@ impl Transform {
 
     /// Delivers one message and deletes it, extending its visibility meanwhile.
     async fn settle(&self, message: Message) -> TransformReport {
-        let work = self.deliver(&message.body, &message.id);
-        tokio::pin!(work);
-        let delivered = loop {
-            tokio::select! {
-                delivered = &mut work => break delivered,
-                () = tokio::time::sleep(self.config.visibility / 2) => {
-                    if let Err(error) = self.queue.extend(&message.receipt, self.config.visibility).await {
-                        debug!(message = %message.id, "cannot extend its visibility: {error}");
-                    }
-                }
-            }
+        let delivered = tokio::select! {
+            delivered = self.deliver(&message.body, &message.id) => delivered,
+            never = self.hold(&message) => match never {},
         };
         let failed = |detail: String| {
             self.metrics.count(Metric::DeliveryErrors, 1);
@@ -233,6 +235,17 @@ impl Transform {
                     }
                 }
             },
+        }
+    }
+
+    /// Keeps a message hidden for as long as this is polled: early enough that one failure does no harm, and beside the
+    /// work, which a slow queue must not hold up.
+    async fn hold(&self, message: &Message) -> Infallible {
+        loop {
+            tokio::time::sleep(self.config.visibility / 3).await;
+            if let Err(error) = self.queue.extend(&message.receipt, self.config.visibility).await {
+                debug!(message = %message.id, "cannot extend its visibility: {error}");
+            }
         }
     }
 

@@ -7,10 +7,7 @@ const MAX_MESSAGE: usize = 64 * 1024;
 
 /// Sends notifications, each a JSON object as text, in as few messages as their size allows.
 pub(super) async fn send(queue: &dyn Queue, notifications: impl Iterator<Item = &str>) -> Result<(), QueueError> {
-    for message in messages(notifications) {
-        queue.send(&message).await?;
-    }
-    Ok(())
+    queue.send_all(&messages(notifications)).await
 }
 
 fn messages<'n>(notifications: impl Iterator<Item = &'n str>) -> Vec<String> {

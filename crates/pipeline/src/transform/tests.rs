@@ -1,6 +1,8 @@
 //! What becomes of a message when a step of its delivery fails.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use async_trait::async_trait;
 use object_store::memory::InMemory;
 use tributary_lake::Layout;
@@ -69,4 +71,71 @@ async fn a_notification_that_was_not_taken_is_not_staged_as_handed_on() {
     let delivered = transform(None, &store).deliver(body, "message").await.unwrap();
     assert!(!delivered.earlier);
     assert_eq!((delivered.counts.quarantined, delivered.counts.routed), (1, 0));
+}
+
+const VISIBILITY: Duration = Duration::from_millis(900);
+
+/// A queue that takes its time to take a message, and whose first extension fails.
+struct Odd {
+    queue: MemoryQueue,
+    takes: Duration,
+    extensions: AtomicU32,
+}
+
+fn odd(takes: Duration) -> Arc<Odd> {
+    let queue = MemoryQueue::new(RedrivePolicy::default());
+    Arc::new(Odd { queue, takes, extensions: AtomicU32::new(0) })
+}
+
+#[async_trait]
+impl Queue for Odd {
+    async fn send(&self, body: &str) -> Result<(), QueueError> {
+        tokio::time::sleep(self.takes).await;
+        self.queue.send(body).await
+    }
+    async fn receive(&self, max: usize, visibility: Duration, wait: Duration) -> Result<Vec<Message>, QueueError> {
+        self.queue.receive(max, visibility, wait).await
+    }
+    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<(), QueueError> {
+        if self.extensions.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Err(QueueError::Stale { queue: "odd".to_owned() });
+        }
+        self.queue.extend(receipt, visibility).await
+    }
+    async fn release(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        self.queue.release(receipt).await
+    }
+    async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        self.queue.delete(receipt).await
+    }
+    async fn counts(&self) -> Result<QueueCounts, QueueError> {
+        self.queue.counts().await
+    }
+    fn dead_letter_queue(&self) -> Option<Arc<dyn Queue>> {
+        self.queue.dead_letter_queue()
+    }
+}
+
+#[tokio::test]
+async fn a_message_stays_hidden_for_as_long_as_its_delivery_takes() {
+    let (queue, flow_logs) = (odd(Duration::ZERO), odd(VISIBILITY * 3));
+    let mut transform = transform(Some(Arc::clone(&flow_logs) as _), &Arc::new(InMemory::new()));
+    transform.queue = Arc::clone(&queue) as _;
+    transform.config.visibility = VISIBILITY;
+    queue.send(r#"{"blob":"https://example/flow-logs/x"}"#).await.unwrap();
+    let mut work = std::pin::pin!(transform.run(Duration::ZERO));
+    // Another worker looks for the message once the first has it, and all the while.
+    let report = loop {
+        tokio::select! {
+            biased;
+            report = &mut work => break report.unwrap(),
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+        }
+        let stolen = queue.receive(1, VISIBILITY, Duration::ZERO).await.unwrap();
+        assert_eq!(stolen, [], "it came back while it was worked on");
+    };
+    assert_eq!(report.delivered, 1);
+    assert!(queue.extensions.load(Ordering::SeqCst) > 3);
+    assert_eq!(queue.counts().await.unwrap(), QueueCounts::default());
+    assert_eq!(flow_logs.counts().await.unwrap().visible, 1, "handed on once");
 }
