@@ -5,6 +5,7 @@ mod command;
 mod confirm;
 mod events;
 mod failure;
+mod health;
 mod hub;
 mod input;
 mod inspect;

@@ -1,5 +1,6 @@
 //! `tributary run`: poll and transform in one process, every back end chosen by URL.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tributary_telemetry::{Metrics, logging};
 
 use crate::backend::Backend;
 use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
+use crate::health::Health;
 use crate::hub::HubArgs;
 use crate::jobs::{Jobs, Parts, Passed};
 use crate::runtime;
@@ -87,6 +89,9 @@ pub(crate) struct Args {
     module_id: String,
     #[command(flatten)]
     set: SetArgs,
+    /// Answer GET /healthz here while passes are made: 200 while they succeed, 503 when none did for three passes' time
+    #[arg(long, env = "TRIBUTARY_HEALTH", value_name = "ADDR:PORT", conflicts_with = "once")]
+    health: Option<SocketAddr>,
     /// ERROR, WARN, INFO or DEBUG
     #[arg(long, default_value = "INFO", env = "LOGGING_LEVEL", value_name = "LEVEL")]
     log_level: String,
@@ -161,15 +166,27 @@ async fn once(args: &Args, jobs: &Jobs, budget: Duration, refused: bool) -> Resu
 }
 
 async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Result<ExitCode, Failure> {
+    let health = Health::new(3 * (budget + Duration::from_secs(args.interval)));
+    if let Some(address) = args.health {
+        let address = health.serve(address).await?;
+        tracing::info!(%address, "answering health checks");
+    }
     while !stop.is_set() {
         match jobs.pass(budget).await {
             Ok(passed) => {
+                match passed.poll.failures().next() {
+                    None => health.passed(passed.poll.lag()),
+                    Some((partition, detail, _)) => health.failed(&format!("partition {partition}: {detail}")),
+                }
                 // What only a person can mend will not mend itself: say it and go on, the hub keeps the events.
                 for (partition, detail, fatal) in passed.poll.failures() {
                     tracing::debug!(partition, fatal, "{detail}");
                 }
             }
-            Err(failure) => tracing::warn!("{}; trying again in {} s", failure.text(), args.interval),
+            Err(failure) => {
+                health.failed(failure.text());
+                tracing::warn!("{}; trying again in {} s", failure.text(), args.interval);
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(args.interval)) => {}
