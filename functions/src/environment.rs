@@ -54,6 +54,11 @@ impl Environment {
         self.0.get(name).map(|value| value.trim())
     }
 
+    /// As [`text`](Self::text), by a name that somebody else knows.
+    pub fn any(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|value| value.trim().to_owned())
+    }
+
     /// A variable that must be there.
     ///
     /// # Errors

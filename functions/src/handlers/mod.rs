@@ -1,5 +1,6 @@
 //! The handlers. Each reads its settings, builds a job of `pipeline` and runs it.
 
+mod eventhub_processor;
 mod security_lake_source;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ impl Handler {
             Self::EventTransformer => "event-transformer",
             Self::SecurityHubProcessor => "securityhub-processor",
             Self::FlowLogProcessor => "flowlog-processor",
+            Self::EventHubProcessor => eventhub_processor::start(start).await,
             Self::SecurityLakeSource => "security-lake-source",
         }
     }
