@@ -2,6 +2,7 @@
 
 mod backend;
 mod command;
+mod delivery;
 mod events;
 mod failure;
 mod hub;
