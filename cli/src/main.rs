@@ -3,6 +3,7 @@
 mod backend;
 mod command;
 mod confirm;
+mod delivery;
 mod events;
 mod failure;
 mod health;

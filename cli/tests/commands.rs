@@ -50,6 +50,12 @@ fn tributary() -> Command {
         "AWS_ENDPOINT_URL_S3",
         "MAPPINGS_URI",
         "MAPPINGS_DIGEST",
+        "ASFF_SQS_QUEUE",
+        "SECURITY_HUB_ACCOUNT_ID",
+        "SECURITY_HUB_REGION",
+        "SECURITY_HUB_ROLE_ARN",
+        "CLOUDTRAIL_ENABLED",
+        "CLOUDTRAIL_CHANNEL_ARN",
     ] {
         command.env_remove(name);
     }

@@ -11,14 +11,15 @@ use serde_json::json;
 use tributary_azure_eventhub::{Destination, EventHubPublisher, EventHubSource, OutgoingEvent};
 use tributary_azure_eventhub_emulator::{Emulator, HubConfig};
 use tributary_azure_samples::{Fates, Sample, Samples};
+use tributary_delivery::FolderSink;
 use tributary_lake::{Durability, Layout, LocalStore};
 use tributary_ocsf::Version;
-use tributary_pipeline::{EventSource as _, PollConfig, Stop};
+use tributary_pipeline::{EventSource as _, Findings, PollConfig, Stop};
 use tributary_telemetry::{Metric, Metrics, Snapshot, logging};
 
 use crate::backend::Backend;
 use crate::failure::Failure;
-use crate::jobs::{Parts, Passed};
+use crate::jobs::{Delivery, Parts, Passed};
 use crate::progress::bar;
 use crate::{mappings, runtime};
 
@@ -28,7 +29,9 @@ const GROUP: &str = "tributary";
 /// Events of one publishing call.
 const CHUNK: usize = 500;
 /// What a demo puts into its folder; nothing else is ever removed there.
-const OWN: [&str; 6] = ["lake", "quarantine", "staging", "state.db", "state.db-wal", "state.db-shm"];
+const OWN: [&str; 7] = ["lake", "quarantine", "staging", "findings.ndjson", "state.db", "state.db-wal", "state.db-shm"];
+/// Account of findings that go nowhere.
+const NO_ACCOUNT: &str = "000000000000";
 /// Columns of a usual terminal.
 const TERMINAL: usize = 100;
 /// A file that says that the folder is a demo's.
@@ -117,6 +120,7 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
         ledger: state.ledger()?,
         queue: state.queue("events")?,
         flow_logs: Some(state.queue("flow-logs")?),
+        delivery: delivery(args, &state)?,
         // Another demo makes it all again: no need to wait for the disk.
         staging: folder(&args.out.join("staging"))?,
         lake: folder(&args.out.join("lake"))?,
@@ -142,6 +146,15 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     emulator.shutdown().await;
     report(args, &passed, &jobs.metrics.snapshot(), issued, seconds);
     check(&passed, issued)
+}
+
+/// Findings in the form of Security Hub, into a file.
+fn delivery(args: &Args, state: &Backend) -> Result<Delivery, Failure> {
+    let destination = tributary_mapping::Destination::new(NO_ACCOUNT, &args.region);
+    let destination = destination.map_err(|error| Failure::Usage(error.to_string()))?;
+    let file = FolderSink::open(&args.out, "findings").map_err(|error| Failure::file("open", &args.out, &error))?;
+    let findings = Some(Findings { queue: state.queue("findings")?, destination });
+    Ok(Delivery { findings, importer: Some(Arc::new(file)), trail: None })
 }
 
 fn folder(path: &Path) -> Result<Arc<dyn ObjectStore>, Failure> {
@@ -177,7 +190,7 @@ fn outgoing(sample: Sample) -> OutgoingEvent {
 }
 
 fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seconds: f64) {
-    let Passed { poll, transform } = passed;
+    let Passed { poll, transform, import } = passed;
     let (objects, bytes) = (snapshot.total(Metric::ObjectsWritten), snapshot.total(Metric::BytesWritten));
     let counts = |metric| snapshot.of(metric).map(|sample| (sample.label.clone(), sample.value)).collect::<Vec<_>>();
     let (kinds, reasons) = (counts(Metric::RecordsMapped), counts(Metric::RecordsQuarantined));
@@ -190,7 +203,7 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seco
             "{}",
             json!({"events": poll.events(), "records": issued.total(), "mapped": transform.mapped, "kinds": map(&kinds),
                 "classes": map(&classes), "quarantined": transform.quarantined, "reasons": map(&reasons),
-                "general": map(&general), "routed": transform.routed, "skipped": transform.skipped,
+                "general": map(&general), "routed": transform.routed, "skipped": transform.skipped, "findings": import.findings,
                 "objects": objects, "bytes": bytes, "seconds": seconds, "lag": poll.lag(), "lost": poll.lost(),
                 "out": args.out})
         );
@@ -207,6 +220,7 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seco
     line("  quarantined, whole and with the reason", transform.quarantined.to_string());
     line("  handed on to the flow log queue", transform.routed.to_string());
     line("  skipped: handshakes of Event Grid", transform.skipped.to_string());
+    line("findings in the form of Security Hub", import.findings.to_string());
     line("objects written", format!("{objects} ({bytes} bytes)"));
     line("seconds", format!("{seconds:.2}"));
     line("partition lag", poll.lag().to_string());
@@ -222,7 +236,8 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seco
     }
     let out = args.out.display();
     println!(
-        "\nThe lake lies in {out}/lake, what was not mapped in {out}/quarantine, positions and queue in {out}/state.db. Look at it:\n\
+        "\nThe lake lies in {out}/lake, what was not mapped in {out}/quarantine, findings for Security Hub in {out}/findings.ndjson, \
+         positions and queues in {out}/state.db. Look at it:\n\
          \x20 tributary inspect {out}/lake\n\
          \x20 tributary inspect {out}/quarantine\n\
          \x20 duckdb -c \"SELECT class_name, severity, count(*) FROM read_parquet('{out}/lake/ext/azure-detection/*/*/*/*/*.parquet') GROUP BY ALL\""
@@ -253,7 +268,7 @@ fn class_label(version: Version, class: i32) -> String {
 
 /// The demo's own word on whether it did its job: every record became what it had to, none is missing, none came twice.
 fn check(passed: &Passed, issued: Fates) -> Result<ExitCode, Failure> {
-    let Passed { poll, transform } = passed;
+    let Passed { poll, transform, import } = passed;
     if let Some((partition, detail, _)) = poll.failures().next() {
         return Err(Failure::Backend(format!("partition {partition}: {detail}")));
     }
@@ -263,6 +278,14 @@ fn check(passed: &Passed, issued: Fates) -> Result<ExitCode, Failure> {
         routed: transform.routed,
         skipped: transform.skipped,
     };
+    if transform.findings != import.findings || import.failed > 0 {
+        return Err(Failure::Check(format!(
+            "{} findings, of which {} arrived: {}",
+            transform.findings,
+            import.findings,
+            import.failure.as_deref().unwrap_or("look at the log lines above")
+        )));
+    }
     if delivered != issued || transform.failed > 0 || poll.lag() > 0 {
         return Err(Failure::Check(format!(
             "issued {issued:?}, delivered {delivered:?}, {} deliveries failed, lag {}: {}",

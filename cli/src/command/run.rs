@@ -15,10 +15,11 @@ use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop, work
 use tributary_telemetry::{Metrics, logging};
 
 use crate::backend::Backend;
+use crate::delivery::DeliveryArgs;
 use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
 use crate::health::Health;
 use crate::hub::HubArgs;
-use crate::jobs::{Jobs, Parts, Passed};
+use crate::jobs::{Delivery, Jobs, Parts, Passed};
 use crate::runtime;
 use crate::set::{InForce, SetArgs};
 
@@ -88,6 +89,8 @@ pub(crate) struct Args {
     #[arg(long, default_value = "azure", env = "MODULE_ID", value_name = "NAME")]
     module_id: String,
     #[command(flatten)]
+    delivery: DeliveryArgs,
+    #[command(flatten)]
     set: SetArgs,
     /// Answer GET /healthz here while passes are made: 200 while they succeed, 503 when none did for three passes' time
     #[arg(long, env = "TRIBUTARY_HEALTH", value_name = "ADDR:PORT", conflicts_with = "once")]
@@ -129,7 +132,8 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let source = Arc::new(source(args).await?);
     let metrics = Metrics::new();
     let InForce { set, refused } = args.set.in_force(args.ocsf_version, &metrics).await?;
-    let jobs = parts(args, Arc::clone(&source), set, metrics, stop.clone())?.jobs()?;
+    let delivery = args.delivery.open(&args.region).await?;
+    let jobs = parts(args, Arc::clone(&source), delivery, set, metrics, stop.clone())?.jobs()?;
     let budget = Duration::from_secs(args.budget);
     let asked = stop.clone();
     tokio::spawn(async move {
@@ -156,6 +160,13 @@ async fn once(args: &Args, jobs: &Jobs, budget: Duration, refused: bool) -> Resu
         return Err(Failure::Backend(format!(
             "{} deliveries failed and stay in the queue, the last: {why}",
             passed.transform.failed
+        )));
+    }
+    if passed.import.failed > 0 {
+        let why = passed.import.failure.unwrap_or_default();
+        return Err(Failure::Backend(format!(
+            "{} messages of findings failed and stay in their queue, the last: {why}",
+            passed.import.failed
         )));
     }
     Ok(match passed.transform.quarantined {
@@ -208,6 +219,7 @@ async fn source(args: &Args) -> Result<EventHubSource, Failure> {
 fn parts(
     args: &Args,
     source: Arc<EventHubSource>,
+    delivery: Delivery,
     set: MappingSet,
     metrics: Metrics,
     stop: Stop,
@@ -229,6 +241,7 @@ fn parts(
         ledger: args.ledger.ledger()?,
         queue: args.queue.queue("events")?,
         flow_logs: args.flow_log_queue.as_ref().map(|backend| backend.queue("flow-logs")).transpose()?,
+        delivery,
         staging: args.staging.store()?,
         lake: args.lake.store()?,
         quarantine: args.quarantine.store()?,
@@ -241,7 +254,7 @@ fn parts(
 }
 
 fn report(args: &Args, jobs: &Jobs, passed: &Passed) {
-    let Passed { poll, transform } = passed;
+    let Passed { poll, transform, import } = passed;
     let snapshot = jobs.metrics.snapshot();
     let total = |metric| snapshot.total(metric);
     use tributary_telemetry::Metric;
@@ -251,6 +264,7 @@ fn report(args: &Args, jobs: &Jobs, passed: &Passed) {
             json!({"events": poll.events(), "batches": poll.batches(), "lost": poll.lost(), "lag": poll.lag(),
                 "mapped": transform.mapped, "quarantined": transform.quarantined,
                 "routed": transform.routed, "skipped": transform.skipped, "failed": transform.failed,
+                "findings": transform.findings, "imported": import.findings, "trail": transform.trail,
                 "objects": total(Metric::ObjectsWritten), "bytes": total(Metric::BytesWritten)})
         );
         return;
@@ -267,4 +281,7 @@ fn report(args: &Args, jobs: &Jobs, passed: &Passed) {
         poll.lag(),
         poll.lost()
     );
+    if jobs.transform.findings.is_some() || jobs.transform.trail.is_some() {
+        println!("findings {}, imported {}, trail events {}", transform.findings, import.findings, transform.trail);
+    }
 }

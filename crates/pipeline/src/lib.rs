@@ -3,6 +3,7 @@
 //! - [`Poll`] reads a hub's partitions ([`EventSource`]) and puts batches into the queue, with the ledger's lease, plan and
 //!   commit.
 //! - [`Transform`] takes batches from the queue, maps them ([`Transformer`]), stages and publishes the outcome.
+//! - [`ImportFindings`] takes the findings that the transformer put aside to Security Hub.
 //! - [`Positions`] shows where partitions stand, and moves one.
 //! - [`ChangedMappings`] are mapping files that take the built-in ones' place without a release, if they pass.
 //! - [`RegisterSources`] gives each enabled class its custom source of the lake.
@@ -13,8 +14,10 @@
 
 mod beside;
 mod clock;
+mod import;
 mod mappings;
 mod mark;
+mod pack;
 mod poll;
 mod positions;
 mod register;
@@ -23,6 +26,7 @@ mod stop;
 mod transform;
 
 pub use clock::Clock;
+pub use import::{ImportConfig, ImportError, ImportFindings, ImportReport, Imported, NotFindings};
 pub use mappings::{ChangedMappings, InvalidMappingsUri, MappingsRefused, MappingsUri};
 pub use mark::attempt as worker_mark;
 pub use poll::{PartitionReport, PartitionState, Poll, PollConfig, PollReport};
@@ -31,6 +35,6 @@ pub use register::{RegisterError, RegisterReport, RegisterSources, SourceSet};
 pub use source::{EventSource, HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 pub use stop::Stop;
 pub use transform::{
-    DeliverError, Delivered, Input, InputBody, InputEvent, Made, Transform, TransformConfig, TransformError,
-    TransformReport, Transformer,
+    DeliverError, Delivered, Findings, Input, InputBody, InputEvent, Made, Trail, Transform, TransformConfig,
+    TransformError, TransformReport, Transformer,
 };

@@ -1,11 +1,13 @@
 //! The transform job: from messages in the queue to objects in the lake and in quarantine.
 //!
-//! For each message: read the batch, map its records, hand on its notifications, stage the whole outcome create-only, publish from what is staged (this
-//! attempt's outcome or an earlier one's), delete the message last (`docs/GUARANTEES.md`, transformer, rules 8 and 10). A message that fails
-//! stays: the queue delivers it again, and after several times puts it among its dead letters.
+//! For each message: read the batch, map its records, hand on its notifications and findings, stage the whole outcome create-only, publish
+//! from what is staged (this attempt's outcome or an earlier one's), send its trail events, delete the message last (`docs/GUARANTEES.md`,
+//! transformer, rules 8 and 10). A message that fails stays: the queue delivers it again, and after several times puts it among its dead
+//! letters.
 
 mod notifications;
 mod outcome;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -17,12 +19,16 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use tributary_batch::envelope::{self, Decoded, EnvelopeError, Foreign};
 use tributary_batch::{Batch, BatchId};
+use tributary_delivery::{Failure, SinkError};
 use tributary_lake::{Counts, Publisher, Staged, Staging, StoreError};
-use tributary_mapping::parse_timestamp;
+use tributary_mapping::asff::Finding;
+use tributary_mapping::{Destination, parse_timestamp};
 use tributary_queue::{Message, Queue, QueueError};
 use tributary_telemetry::{Metric, Metrics};
 
-use crate::{Clock, Stop};
+use crate::{Clock, Stop, import};
+
+pub use trail::Trail;
 
 pub use outcome::{Input, InputBody, InputEvent, Made, TransformError, Transformer};
 
@@ -53,6 +59,17 @@ pub enum DeliverError {
     /// The queue of notifications failed.
     #[error("the queue of flow log notifications: {0}")]
     Notify(#[from] QueueError),
+    /// The queue of findings failed.
+    #[error("the queue of findings: {0}")]
+    Findings(QueueError),
+    /// Trail events were not accepted.
+    #[error("batch {batch}: {error}")]
+    Trail {
+        /// The batch; it is in the lake.
+        batch: BatchId,
+        /// Why.
+        error: SinkError,
+    },
     /// The mapping's thread ended.
     #[error("batch {batch}: mapping ended early ({detail}); nothing of it was written")]
     Ended {
@@ -61,6 +78,17 @@ pub enum DeliverError {
         /// How.
         detail: String,
     },
+}
+
+impl DeliverError {
+    /// Whether a permission is missing (metric `AccessDenied`).
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Denied { .. }) => true,
+            Self::Trail { error, .. } => error.failure == Failure::Denied,
+            _ => false,
+        }
+    }
 }
 
 /// What a deployment chooses for transforming.
@@ -82,6 +110,15 @@ impl TransformConfig {
     }
 }
 
+/// Findings on their way to Security Hub.
+#[derive(Clone)]
+pub struct Findings {
+    /// Where they wait for [`ImportFindings`](crate::ImportFindings).
+    pub queue: Arc<dyn Queue>,
+    /// The account and region whose Security Hub imports them.
+    pub destination: Destination,
+}
+
 /// The job with everything it needs.
 #[derive(Clone)]
 pub struct Transform {
@@ -95,6 +132,10 @@ pub struct Transform {
     pub transformer: Arc<Transformer>,
     /// Where notifications of flow log blobs go; to quarantine without it.
     pub flow_logs: Option<Arc<dyn Queue>>,
+    /// Where findings go beside the lake.
+    pub findings: Option<Findings>,
+    /// Where every event goes beside the lake.
+    pub trail: Option<Trail>,
     /// What is counted.
     pub metrics: Metrics,
     /// The time, for input that brings none.
@@ -120,6 +161,10 @@ pub struct Delivered {
     pub bytes: u64,
     /// Rows in the lake by `class_uid`.
     pub classes: BTreeMap<i32, u64>,
+    /// Findings put into their queue by this attempt.
+    pub findings: u64,
+    /// Trail events accepted in this attempt.
+    pub trail: u64,
 }
 
 /// What a run did.
@@ -137,6 +182,10 @@ pub struct TransformReport {
     pub routed: u64,
     /// Records left out by this run.
     pub skipped: u64,
+    /// Findings put into their queue by this run.
+    pub findings: u64,
+    /// Trail events accepted in this run.
+    pub trail: u64,
     /// Records mapped by this run, by `class_uid`.
     pub classes: BTreeMap<i32, u64>,
     /// The last failure.
@@ -152,6 +201,8 @@ impl TransformReport {
         self.quarantined += other.quarantined;
         self.routed += other.routed;
         self.skipped += other.skipped;
+        self.findings += other.findings;
+        self.trail += other.trail;
         for (class, rows) in &other.classes {
             *self.classes.entry(*class).or_default() += rows;
         }
@@ -214,7 +265,7 @@ impl Transform {
         };
         match delivered {
             Err(error) => {
-                if let DeliverError::Store(StoreError::Denied { .. }) = &error {
+                if error.is_denied() {
                     self.metrics.count(Metric::AccessDenied, 1);
                 }
                 failed(error.to_string())
@@ -230,6 +281,8 @@ impl Transform {
                         quarantined: new * delivered.counts.quarantined,
                         routed: new * delivered.counts.routed,
                         skipped: new * delivered.counts.skipped,
+                        findings: delivered.findings,
+                        trail: delivered.trail,
                         classes: if delivered.earlier { BTreeMap::new() } else { delivered.classes },
                         ..TransformReport::default()
                     }
@@ -269,6 +322,8 @@ impl Transform {
         if let Some(queue) = &self.flow_logs {
             notifications::send(queue.as_ref(), made.routed.iter().map(|(_, message)| message.as_str())).await?;
         }
+        // So too with findings: whatever maps a later attempt has, those of the outcome that is published are on their way.
+        let findings = self.send_findings(&made).await?;
         let (outcome, earlier) = match self.staging.stage(&made.outcome).await? {
             Staged::New => {
                 self.count(&made);
@@ -282,27 +337,40 @@ impl Transform {
         let manifest = outcome.manifest();
         let counts = manifest.counts;
         info!(batch = %manifest.batch, records = counts.records, mapped = counts.mapped, quarantined = counts.quarantined,
-            routed = counts.routed, skipped = counts.skipped, objects = published.objects, earlier, "batch delivered");
+            routed = counts.routed, skipped = counts.skipped, objects = published.objects, findings, earlier, "batch published");
+        // Last: the lake has the batch whatever this service does.
+        let batch = manifest.batch.clone();
+        let trail = match &self.trail {
+            Some(trail) => trail.send(&batch, made.trail, &self.metrics).await?,
+            None => 0,
+        };
         let mut classes = BTreeMap::new();
         for group in &manifest.groups {
             if let Some(class) = group.class {
                 *classes.entry(class).or_default() += group.rows;
             }
         }
-        let batch = manifest.batch.clone();
-        Ok(Delivered { batch, earlier, counts, objects: published.objects, bytes: published.bytes, classes })
+        let (objects, bytes) = (published.objects, published.bytes);
+        Ok(Delivered { batch, earlier, counts, objects, bytes, classes, findings, trail })
+    }
+
+    /// Puts the findings of this attempt into their queue, and says how many they are.
+    async fn send_findings(&self, made: &Made) -> Result<u64, DeliverError> {
+        let Some(Findings { queue, .. }) = &self.findings else { return Ok(0) };
+        let messages = import::messages(&made.outcome.manifest().batch, made.findings.iter().map(Finding::json));
+        queue.send_all(&messages).await.map_err(DeliverError::Findings)?;
+        Ok(made.findings.len() as u64)
     }
 
     async fn map_batch(&self, batch: Batch) -> Result<Made, DeliverError> {
-        let routes = self.flow_logs.is_some();
-        self.on_a_thread(batch.id(), move |transformer| transformer.outcome(&Input::batch(&batch).routing(routes)))
+        self.on_a_thread(batch.id(), move |transformer, wanted| transformer.outcome(&wanted.of(Input::batch(&batch))))
             .await
     }
 
     /// Foreign input has no hub's word on when it came: a record without a time of its own is refused.
     async fn map_foreign(&self, foreign: Foreign) -> Result<Made, DeliverError> {
-        let (module, now, routes) = (self.config.module.clone(), self.clock.now(), self.flow_logs.is_some());
-        self.on_a_thread(foreign.id.clone(), move |transformer| {
+        let (module, now) = (self.config.module.clone(), self.clock.now());
+        self.on_a_thread(foreign.id.clone(), move |transformer, wanted| {
             let enqueued_time = foreign.event.enqueued_time.as_deref().and_then(parse_timestamp);
             let event = InputEvent {
                 uid: foreign.id.to_string(),
@@ -311,7 +379,7 @@ impl Transform {
                 position: serde_json::json!({"messageId": foreign.message_id}),
                 body: InputBody::Text(&foreign.event.body),
             };
-            transformer.outcome(&Input { id: foreign.id.clone(), module: &module, events: vec![event], routes })
+            transformer.outcome(&wanted.of(Input::new(foreign.id.clone(), &module, vec![event])))
         })
         .await
     }
@@ -320,10 +388,15 @@ impl Transform {
     async fn on_a_thread(
         &self,
         batch: BatchId,
-        work: impl FnOnce(&Transformer) -> Result<Made, TransformError> + Send + 'static,
+        work: impl FnOnce(&Transformer, &Wanted) -> Result<Made, TransformError> + Send + 'static,
     ) -> Result<Made, DeliverError> {
         let transformer = Arc::clone(&self.transformer);
-        let done = tokio::task::spawn_blocking(move || work(&transformer)).await;
+        let wanted = Wanted {
+            routes: self.flow_logs.is_some(),
+            findings: self.findings.as_ref().map(|findings| findings.destination.clone()),
+            trail: self.trail.as_ref().map(|trail| trail.destination.clone()),
+        };
+        let done = tokio::task::spawn_blocking(move || work(&transformer, &wanted)).await;
         Ok(done.map_err(|error| DeliverError::Ended { batch, detail: error.to_string() })??)
     }
 
@@ -343,6 +416,19 @@ impl Transform {
         if made.redactions > 0 {
             self.metrics.count(Metric::Redactions, made.redactions);
         }
+    }
+}
+
+/// What is made of a batch beside its outcome.
+struct Wanted {
+    routes: bool,
+    findings: Option<Destination>,
+    trail: Option<Destination>,
+}
+
+impl Wanted {
+    fn of<'i>(&'i self, input: Input<'i>) -> Input<'i> {
+        input.routing(self.routes).deriving(self.findings.as_ref(), self.trail.as_ref())
     }
 }
 

@@ -10,7 +10,9 @@ use tributary_lake::{
     LakeError, LakeWriter, Layout, Outcome, OutcomeBuilder, QuarantineEntry, QuarantineError, Row, quarantine_object,
     received_at,
 };
-use tributary_mapping::{Mapper, MappingSet, Options, Origin, Outcome as Fate, Reason, Refused, Scratch};
+use tributary_mapping::asff::{self, Finding};
+use tributary_mapping::cloudtrail::{self, AuditEvent};
+use tributary_mapping::{Destination, Mapper, MappingSet, Options, Origin, Outcome as Fate, Reason, Refused, Scratch};
 
 /// Why no outcome could be made. Nothing of the batch is lost: its message stays.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,10 @@ pub struct Input<'i> {
     pub events: Vec<InputEvent<'i>>,
     /// Whether somebody takes notifications; they go to quarantine where nobody does.
     pub routes: bool,
+    /// Whom findings are addressed to, where they are wanted.
+    pub findings: Option<&'i Destination>,
+    /// Whom trail events are addressed to, where they are wanted.
+    pub trail: Option<&'i Destination>,
 }
 
 /// One event with what its records inherit from it.
@@ -87,13 +93,25 @@ impl<'i> Input<'i> {
                 Body::Binary(bytes) => InputBody::Binary(bytes),
             },
         };
-        Self { id: batch.id(), module: &batch.module, events: batch.events.iter().map(event).collect(), routes: false }
+        Self::new(batch.id(), &batch.module, batch.events.iter().map(event).collect())
+    }
+
+    /// Events under a name: notifications go to quarantine, nothing else than the outcome is made.
+    pub fn new(id: BatchId, module: &'i str, events: Vec<InputEvent<'i>>) -> Self {
+        Self { id, module, events, routes: false, findings: None, trail: None }
     }
 
     /// With notifications handed on, or not.
     #[must_use]
     pub fn routing(mut self, routes: bool) -> Self {
         self.routes = routes;
+        self
+    }
+
+    /// With findings and trail events derived for these destinations, or not.
+    #[must_use]
+    pub fn deriving(mut self, findings: Option<&'i Destination>, trail: Option<&'i Destination>) -> Self {
+        (self.findings, self.trail) = (findings, trail);
         self
     }
 }
@@ -113,6 +131,10 @@ pub struct Made {
     pub routed: Vec<(String, String)>,
     /// Records left out, by rule.
     pub skipped: BTreeMap<String, u64>,
+    /// The form of Security Hub of every record that is a finding and goes there.
+    pub findings: Vec<Finding>,
+    /// The form of CloudTrail Lake of every record that was mapped.
+    pub trail: Vec<AuditEvent>,
     /// Secrets redacted.
     pub redactions: u64,
 }
@@ -170,7 +192,7 @@ impl Transformer {
             }
         }
         let (mut mapped, mut general, mut skipped) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut routed = Vec::new();
+        let (mut routed, mut findings, mut trail) = (Vec::new(), Vec::new(), Vec::new());
         let mut rows = Vec::with_capacity(fates.len());
         for (fate, event) in fates.iter().zip(&owners) {
             match fate {
@@ -178,6 +200,12 @@ impl Transformer {
                     count(&mut mapped, record.kind);
                     if let Some(category) = record.general {
                         count(&mut general, category);
+                    }
+                    if let Some(destination) = input.findings.filter(|_| record.security_hub) {
+                        findings.extend(asff::finding(self.set.schema(), &record.event, destination));
+                    }
+                    if let Some(destination) = input.trail {
+                        trail.push(cloudtrail::audit_event(self.set.schema(), &record.event, destination));
                     }
                     rows.push(Row {
                         event: &record.event,
@@ -212,7 +240,8 @@ impl Transformer {
             .quarantine(quarantine.as_ref())
             .aside(routed.len() as u64, skipped.values().sum())
             .build();
-        Ok(Made { outcome, mapped, quarantined, general, routed, skipped, redactions: scratch.redactions })
+        let redactions = scratch.redactions;
+        Ok(Made { outcome, mapped, quarantined, general, routed, skipped, findings, trail, redactions })
     }
 
     /// A refused record's line in quarantine.
