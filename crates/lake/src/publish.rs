@@ -26,14 +26,20 @@ pub struct Published {
 /// Publishes outcomes. Both stores may be the same.
 #[derive(Debug, Clone)]
 pub struct Publisher {
-    lake: Arc<dyn ObjectStore>,
+    /// `None`: a deployment without a lake.
+    lake: Option<Arc<dyn ObjectStore>>,
     quarantine: Arc<dyn ObjectStore>,
 }
 
 impl Publisher {
     /// A publisher into two stores, at their roots.
     pub fn new(lake: Arc<dyn ObjectStore>, quarantine: Arc<dyn ObjectStore>) -> Self {
-        Self { lake, quarantine }
+        Self { lake: Some(lake), quarantine }
+    }
+
+    /// A publisher of a deployment that has no lake: of an outcome it writes the quarantine alone.
+    pub fn without_lake(quarantine: Arc<dyn ObjectStore>) -> Self {
+        Self { lake: None, quarantine }
     }
 
     /// Writes every group that is not there yet. An object that exists is this batch's own, from an earlier attempt, and
@@ -73,9 +79,10 @@ impl Publisher {
 
     async fn put(&self, group: GroupEntry, outcome: &Outcome) -> Result<Published, StoreError> {
         let store = match group.destination {
-            Destination::Lake => &self.lake,
-            Destination::Quarantine => &self.quarantine,
+            Destination::Lake => self.lake.as_ref(),
+            Destination::Quarantine => Some(&self.quarantine),
         };
+        let Some(store) = store else { return Ok(Published::default()) };
         let payload = PutPayload::from_bytes(outcome.group_bytes(&group));
         let new = store::create(&**store, "publish", &group.key, payload).await?;
         Ok(match new {

@@ -1,7 +1,10 @@
 //! The handlers. Each reads its settings, builds a job of `pipeline` and runs it.
 
+mod event_transformer;
 mod eventhub_processor;
+mod flowlog_processor;
 mod security_lake_source;
+mod securityhub_processor;
 
 use std::sync::Arc;
 
@@ -39,7 +42,6 @@ impl Handler {
             Self::EventTransformer => "event-transformer",
             Self::SecurityHubProcessor => "securityhub-processor",
             Self::FlowLogProcessor => "flowlog-processor",
-            Self::EventHubProcessor => eventhub_processor::start(start).await,
             Self::SecurityLakeSource => "security-lake-source",
         }
     }
@@ -63,7 +65,10 @@ impl Handler {
     pub async fn start(self, start: &Start) -> Result<Arc<dyn Job>, Failed> {
         match self {
             Self::SecurityLakeSource => security_lake_source::start(start).await,
-            _ => Err(Failed(format!("{} is not in this build", self.name()))),
+            Self::EventHubProcessor => eventhub_processor::start(start).await,
+            Self::EventTransformer => event_transformer::start(start).await,
+            Self::SecurityHubProcessor => securityhub_processor::start(start).await,
+            Self::FlowLogProcessor => flowlog_processor::start(start).await,
         }
     }
 }
