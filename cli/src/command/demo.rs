@@ -16,6 +16,7 @@ use tributary_ocsf::Version;
 use tributary_pipeline::{EventSource as _, PollConfig, Stop};
 use tributary_telemetry::{Metric, Metrics, Snapshot, logging};
 
+use crate::aws::Aws;
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::jobs::{Parts, Passed};
@@ -110,13 +111,13 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let source =
         source.map(|builder| builder.hub(HUB).consumer_group(GROUP)).and_then(|builder| builder.build_source());
     let source = Arc::new(source.map_err(|error| Failure::Usage(error.to_string()))?);
-    let state = Backend::Sqlite(args.out.join("state.db"));
+    let (state, aws) = (Backend::Sqlite(args.out.join("state.db")), Aws::default());
     let layout = Layout::from_prefix(&args.region, "azure-", args.ocsf_version);
     let jobs = Parts {
         source: Arc::clone(&source) as _,
-        ledger: state.ledger()?,
-        queue: state.queue("events")?,
-        flow_logs: Some(state.queue("flow-logs")?),
+        ledger: state.ledger(&aws).await?,
+        queue: state.queue("events", &aws).await?,
+        flow_logs: Some(state.queue("flow-logs", &aws).await?),
         // Another demo makes it all again: no need to wait for the disk.
         staging: folder(&args.out.join("staging"))?,
         lake: folder(&args.out.join("lake"))?,
