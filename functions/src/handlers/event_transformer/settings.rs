@@ -9,7 +9,9 @@ use tributary_delivery::{ChannelArn, CloudTrailLake, Patience};
 use tributary_lake::{BucketOptions, KmsKey, Layout, Publisher, Staging};
 use tributary_mapping::{Destination, MappingSet, Options};
 use tributary_ocsf::Version;
-use tributary_pipeline::{ChangedMappings, Clock, Findings, MappingsUri, Trail, Transform, TransformConfig, Transformer};
+use tributary_pipeline::{
+    ChangedMappings, Clock, Findings, MappingsUri, Trail, Transform, TransformConfig, Transformer,
+};
 use tributary_queue::{MemoryQueue, Queue, RedrivePolicy};
 use tributary_telemetry::Metrics;
 
@@ -21,7 +23,7 @@ const ARN: &str = "an ARN";
 pub(super) async fn transform(start: &Start, aws: &SdkConfig, metrics: &Metrics) -> Result<Transform, Failed> {
     let (env, module) = (&start.environment, start.module()?);
     let version = env.parsed::<Version>("OCSF_VERSION", "1.3.0 or 1.1.0")?.unwrap_or(Version::V1_3_0);
-    let set = mapping_set(env, version, metrics).await?;
+    let set = mapping_set(env, aws, version, metrics).await?;
     let transformer = Transformer::new(Arc::new(set), Options::default(), layout(env, aws)?);
     let transformer = transformer.map_err(|error| Failed(format!("SECURITY_LAKE_SOURCES: {error}")))?;
     let flow_logs = match env.text("FLOW_LOG_SQS_QUEUE") {
@@ -45,10 +47,15 @@ pub(super) async fn transform(start: &Start, aws: &SdkConfig, metrics: &Metrics)
 }
 
 /// The built-in set, or changed files that pass.
-async fn mapping_set(env: &Environment, version: Version, metrics: &Metrics) -> Result<MappingSet, Failed> {
+async fn mapping_set(
+    env: &Environment,
+    aws: &SdkConfig,
+    version: Version,
+    metrics: &Metrics,
+) -> Result<MappingSet, Failed> {
     let uri = env.parsed::<MappingsUri>("MAPPINGS_URI", "a folder or s3://BUCKET/PREFIX")?;
     if let Some(uri) = uri {
-        let changed = ChangedMappings { uri, digest: env.any("MAPPINGS_DIGEST") };
+        let changed = ChangedMappings::new(uri, env.any("MAPPINGS_DIGEST")).aws(Ok(aws.clone()));
         if let Some(set) = changed.accepted(functions(), version, metrics).await {
             return Ok(set);
         }
@@ -60,7 +67,8 @@ fn layout(env: &Environment, aws: &SdkConfig) -> Result<Layout, Failed> {
     let text = env.required("SECURITY_LAKE_SOURCES", SOURCES)?;
     let malformed = || Environment::malformed("SECURITY_LAKE_SOURCES", SOURCES, text);
     let listed: BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| malformed())?;
-    let class = |(class, location): (String, String)| Ok((class.trim().parse::<i32>().map_err(|_| malformed())?, location));
+    let class =
+        |(class, location): (String, String)| Ok((class.trim().parse::<i32>().map_err(|_| malformed())?, location));
     let locations = listed.into_iter().map(class).collect::<Result<BTreeMap<_, _>, crate::EnvironmentError>>()?;
     let region = aws.region().map(ToString::to_string).unwrap_or_default();
     Layout::new(&region, locations).map_err(|error| Failed(format!("SECURITY_LAKE_SOURCES: {error}")))
@@ -76,7 +84,7 @@ async fn publisher(start: &Start, aws: &SdkConfig) -> Result<Publisher, Failed> 
     let writer = match env.text("SECURITY_LAKE_WRITER_ROLE_ARN") {
         None => aws.clone(),
         Some(role) => {
-            let external_id = env.text("SECURITY_LAKE_EXTERNAL_ID");
+            let external_id = env.text("SECURITY_LAKE_WRITER_EXTERNAL_ID");
             let assumed = tributary_aws::assume(aws, role, external_id, None).await;
             assumed.map_err(|error| Failed(format!("SECURITY_LAKE_WRITER_ROLE_ARN: {error}")))?
         }
@@ -93,7 +101,8 @@ async fn findings(start: &Start, aws: &SdkConfig) -> Result<Option<Findings>, Fa
     let account = env.required("SECURITY_HUB_ACCOUNT_ID", "the 12 digits of the account that imports findings")?;
     let here = aws.region().map(ToString::to_string).unwrap_or_default();
     let region = env.text("SECURITY_HUB_REGION").unwrap_or(&here);
-    let destination = Destination::new(account, region).map_err(|error| Failed(format!("SECURITY_HUB_ACCOUNT_ID: {error}")))?;
+    let destination =
+        Destination::new(account, region).map_err(|error| Failed(format!("SECURITY_HUB_ACCOUNT_ID: {error}")))?;
     Ok(Some(Findings { queue: start.queue(aws, "ASFF_SQS_QUEUE").await?, destination }))
 }
 

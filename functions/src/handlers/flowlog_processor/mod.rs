@@ -27,7 +27,10 @@ impl Job for FlowLogProcessor {
         let Some(records) = records(&mut event)? else {
             return Err(Failed("the event is not SQS's: the handler takes messages of the flow log queue".to_owned()));
         };
-        error!(messages = records.len(), "this version reads no flow log blobs: leave FLOW_LOG_SQS_QUEUE of the transformer unset");
+        error!(
+            messages = records.len(),
+            "this version reads no flow log blobs: leave FLOW_LOG_SQS_QUEUE of the transformer unset"
+        );
         Ok(response(&records.into_iter().map(|record| record.message_id).collect::<Vec<_>>()))
     }
 }
