@@ -249,7 +249,7 @@ async fn parts(
     };
     Ok(Parts {
         source,
-        ledger: args.ledger.ledger(&aws).await?,
+        ledger: args.ledger.ledger(aws).await?,
         queue: args.queue.queue("events", aws).await?,
         flow_logs,
         delivery,
