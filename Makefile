@@ -8,7 +8,7 @@ VENV := $(CURDIR)/.venv
 export TRIBUTARY_PYTHON ?= $(VENV)/bin/python
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
-.PHONY: demo test lint bench fuzz tables peers clone
+.PHONY: demo test lint bench fuzz generated tables peers clone
 
 ## Test binaries hold the path of the clone that built them, and the target directory is shared: another clone builds its own
 ## crates anew (never the dependencies).
@@ -67,6 +67,10 @@ bench:
 ## Every fuzz target for a minute (FUZZ_SECONDS), from the project's own cases.
 fuzz:
 	fuzz/run
+
+## Lists of metrics and permissions, for infra and docs, from the code.
+generated:
+	cargo run -q -p tributary-functions --example generated
 
 ## The OCSF tables anew from the python package that ships the compiled schema.
 tables: peers

@@ -1,23 +1,42 @@
-//! The hub that `send` and `receive` talk to: flags, and how they become an address.
+//! The hub that commands talk to: flags, and how they become an address and a credential.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tributary_azure_eventhub::{ConnectionString, EventHubBuilder, EventHubSource, RetryPolicy};
+use tributary_azure_identity::{Entra, Hub, HubAddress, HubCredentials, HubSettings, variable};
 use tributary_pipeline::SourceError;
 
 use crate::failure::Failure;
 
-/// Flags that name a hub.
-#[derive(Debug, clap::Args)]
+/// The group that every hub has.
+const DEFAULT_GROUP: &str = "$Default";
+
+/// Flags that name a hub, and who this is there.
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Hub")]
 pub(crate) struct HubArgs {
     /// Connection string of the hub or its namespace; the variable keeps it out of the list of processes
     #[arg(long, env = "EVENTHUB_CONNECTION_STRING", hide_env_values = true, value_name = "TEXT", value_parser = secret)]
     connection_string: Option<SecretString>,
-    /// Name of the hub, where the connection string has no EntityPath
-    #[arg(long, env = "EVENTHUB_NAME", value_name = "NAME")]
+    /// Name or ARN of a secret in AWS Secrets Manager that names the hub and holds its credentials; rotation is followed
+    #[arg(long, env = variable::CREDENTIALS_SECRET, value_name = "NAME")]
+    credentials_secret: Option<String>,
+    /// `federated`: as the AWS role that this runs in, by an Entra application that trusts it; needs no secret
+    #[arg(long, env = variable::AUTHENTICATION, value_name = "HOW")]
+    authentication: Option<String>,
+    /// Entra tenant of that application
+    #[arg(long, env = variable::TENANT, value_name = "ID")]
+    tenant_id: Option<String>,
+    /// Client id of that application
+    #[arg(long, env = variable::CLIENT, value_name = "ID")]
+    client_id: Option<String>,
+    /// Namespace of the hub, when federated
+    #[arg(long, env = variable::NAMESPACE, value_name = "HOST")]
+    namespace: Option<String>,
+    /// Name of the hub, when federated or where the connection string has no EntityPath
+    #[arg(long, env = variable::HUB, value_name = "NAME")]
     hub: Option<String>,
 }
 
@@ -27,18 +46,67 @@ fn secret(text: &str) -> Result<SecretString, Infallible> {
 }
 
 impl HubArgs {
-    /// The connection string, with the hub that is meant.
+    /// The hub that is meant, to be read in `group` if that is given.
     ///
     /// # Errors
-    /// When there is none, it is none, or it names no hub or another one.
-    pub(crate) fn resolve(&self) -> Result<(ConnectionString, String), Failure> {
-        let Some(text) = &self.connection_string else {
-            return Err(Failure::Usage(
-                "no connection string: set EVENTHUB_CONNECTION_STRING or give --connection-string; `tributary emulator` \
-                 prints one for local work"
-                    .to_owned(),
-            ));
+    /// When none is named or more than one, or the secret cannot be read.
+    pub(crate) async fn hub(&self, group: Option<&str>) -> Result<Hub, Failure> {
+        // A variable that is set to nothing is not set.
+        let federated = self.authentication.as_deref().is_some_and(|how| !matches!(how.trim(), "" | "secret"));
+        let secret = self.credentials_secret.as_ref().filter(|name| !name.trim().is_empty());
+        let connection_string = self.connection_string.as_ref().filter(|text| !text.expose_secret().trim().is_empty());
+        let mut hub = match (connection_string, secret) {
+            (Some(text), None) if !federated => self.by_connection_string(text)?,
+            (Some(_), _) => {
+                return Err(Failure::Usage(format!(
+                    "a connection string and another way to be let in: keep one of EVENTHUB_CONNECTION_STRING, {} and {}",
+                    variable::CREDENTIALS_SECRET,
+                    variable::AUTHENTICATION
+                )));
+            }
+            (None, None) if !federated => {
+                return Err(Failure::Usage(format!(
+                    "no connection string: set EVENTHUB_CONNECTION_STRING or give --connection-string, --credentials-secret ({}) or \
+                     --authentication federated; `tributary emulator` prints one for local work",
+                    variable::CREDENTIALS_SECRET
+                )));
+            }
+            (None, _) => self.by_identity(group).await?,
         };
+        if let Some(group) = group {
+            group.clone_into(&mut hub.consumer_group);
+        }
+        Ok(hub)
+    }
+
+    async fn by_identity(&self, group: Option<&str>) -> Result<Hub, Failure> {
+        let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
+        let settings = HubSettings::from_variables(|name| match name {
+            variable::CREDENTIALS_SECRET => self.credentials_secret.clone(),
+            variable::AUTHENTICATION => self.authentication.clone(),
+            variable::TENANT => self.tenant_id.clone(),
+            variable::CLIENT => self.client_id.clone(),
+            variable::NAMESPACE => self.namespace.clone(),
+            variable::HUB => self.hub.clone(),
+            variable::CONSUMER_GROUP => Some(group.unwrap_or(DEFAULT_GROUP).to_owned()),
+            _ => None,
+        });
+        let settings = settings.map_err(|error| usage(&error))?;
+        let entra = Entra::from_environment().map_err(|error| usage(&error))?;
+        let config = tributary_aws::load(None).await.map_err(|error| usage(&error))?;
+        let credentials = HubCredentials::new(settings, &config, entra).map_err(|error| usage(&error))?;
+        let hub = credentials.hub().await.map_err(|error| Failure::Backend(error.to_string()))?;
+        match &self.hub {
+            Some(given) if !given.eq_ignore_ascii_case(&hub.hub) => Err(Failure::Usage(format!(
+                "the secret is for hub {:?}, not {given:?}: leave --hub ({}) out or name another secret",
+                hub.hub,
+                variable::HUB
+            ))),
+            _ => Ok(hub),
+        }
+    }
+
+    fn by_connection_string(&self, text: &SecretString) -> Result<Hub, Failure> {
         let parsed = ConnectionString::parse(text.expose_secret());
         let parsed = parsed.map_err(|error| Failure::Usage(error.to_string()))?;
         let hub = match (&parsed.entity_path, &self.hub) {
@@ -56,7 +124,8 @@ impl HubArgs {
                 ));
             }
         };
-        Ok((parsed, hub))
+        let (address, consumer_group) = (HubAddress::of(&parsed), DEFAULT_GROUP.to_owned());
+        Ok(Hub { address, hub, consumer_group, credential: parsed.secret.into() })
     }
 }
 
@@ -72,24 +141,18 @@ pub(crate) struct ClientArgs {
 }
 
 impl ClientArgs {
-    /// A client's builder with namespace, hub and credential set.
+    /// A client's builder with namespace, hub, group and credential set.
     ///
     /// # Errors
-    /// As [`HubArgs::resolve`].
-    pub(crate) fn builder(&self) -> Result<EventHubBuilder, Failure> {
-        let (connection, hub) = self.hub.resolve()?;
-        // Somebody waits at a terminal: give up sooner than a service would.
-        let retry = RetryPolicy { give_up_after: Duration::from_secs(self.retry_for), ..RetryPolicy::default() };
-        let mut builder = EventHubBuilder::new()
-            .namespace(connection.host)
-            .hub(hub)
-            .credential(connection.secret.into())
-            .tls(!connection.development_emulator)
-            .retry(retry);
-        if let Some(port) = connection.port {
-            builder = builder.port(port);
-        }
-        Ok(builder)
+    /// As [`HubArgs::hub`].
+    pub(crate) async fn builder(&self, group: Option<&str>) -> Result<EventHubBuilder, Failure> {
+        Ok(self.patient(self.hub.hub(group).await?.builder()))
+    }
+
+    /// Somebody waits at a terminal: gives up sooner than a service would.
+    fn patient(&self, builder: EventHubBuilder) -> EventHubBuilder {
+        let give_up_after = Duration::from_secs(self.retry_for);
+        builder.retry(RetryPolicy { give_up_after, ..RetryPolicy::default() })
     }
 }
 
@@ -99,23 +162,25 @@ impl ClientArgs {
 pub(crate) struct BesideArgs {
     #[command(flatten)]
     client: ClientArgs,
-    /// The processor's consumer group: the one whose positions are meant
-    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", default_value = "$Default", value_name = "NAME")]
-    pub(crate) consumer_group: String,
+    /// The processor's consumer group: the one whose positions are meant; that of the secret, or $Default
+    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", value_name = "NAME")]
+    consumer_group: Option<String>,
     /// Consumer group to read events in, without a claim; the processor's when not given, where one that is reading refuses it
     #[arg(long, value_name = "NAME")]
     read_group: Option<String>,
 }
 
 impl BesideArgs {
-    /// The hub as the reading group sees it. Nothing is connected yet.
+    /// The hub as the reading group sees it, and the processor's group. Nothing is connected yet.
     ///
     /// # Errors
-    /// As [`HubArgs::resolve`].
-    pub(crate) fn source(&self, name: &str) -> Result<EventHubSource, Failure> {
-        let group = self.read_group.as_ref().unwrap_or(&self.consumer_group);
-        let source = self.client.builder()?.consumer_group(group).receiver_name(name).build_source();
-        source.map_err(|error| Failure::Usage(error.to_string()))
+    /// As [`HubArgs::hub`].
+    pub(crate) async fn source(&self, name: &str) -> Result<(EventHubSource, String), Failure> {
+        let hub = self.client.hub.hub(self.consumer_group.as_deref()).await?;
+        let group = self.read_group.as_ref().unwrap_or(&hub.consumer_group);
+        let builder = self.client.patient(hub.builder()).consumer_group(group).receiver_name(name);
+        let source = builder.build_source().map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok((source, hub.consumer_group))
     }
 
     /// What a source's error means to an operator.
@@ -134,32 +199,54 @@ impl BesideArgs {
 mod tests {
     use super::*;
 
-    fn resolved(text: Option<&str>, hub: Option<&str>) -> Result<String, String> {
-        let arguments = HubArgs { connection_string: text.map(SecretString::from), hub: hub.map(str::to_owned) };
+    async fn resolved(arguments: HubArgs) -> Result<String, String> {
         assert!(!format!("{arguments:?}").contains("secret-key"));
-        match arguments.resolve() {
-            Ok((_, hub)) => Ok(hub),
+        match arguments.hub(None).await {
+            Ok(hub) => {
+                assert!(!format!("{hub:?}").contains("secret-key"));
+                Ok(format!("{} {}", hub.hub, hub.consumer_group))
+            }
             Err(Failure::Usage(text)) => Err(text),
             Err(other) => panic!("{other:?}"),
         }
     }
 
-    #[test]
-    fn the_hub_comes_from_the_string_or_the_flag() {
+    fn connection(text: Option<&str>, hub: Option<&str>) -> HubArgs {
+        HubArgs { connection_string: text.map(SecretString::from), hub: hub.map(str::to_owned), ..HubArgs::default() }
+    }
+
+    #[tokio::test]
+    async fn the_hub_comes_from_the_string_or_the_flag() {
         let namespace =
             "Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKeyName=n;SharedAccessKey=secret-key";
         let hub = format!("{namespace};EntityPath=logs");
-        assert_eq!(resolved(Some(&hub), None).as_deref(), Ok("logs"));
-        assert_eq!(resolved(Some(&hub), Some("LOGS")).as_deref(), Ok("logs"));
-        assert_eq!(resolved(Some(namespace), Some("other")).as_deref(), Ok("other"));
+        assert_eq!(resolved(connection(Some(&hub), None)).await.as_deref(), Ok("logs $Default"));
+        assert_eq!(resolved(connection(Some(&hub), Some("LOGS"))).await.as_deref(), Ok("logs $Default"));
+        assert_eq!(resolved(connection(Some(namespace), Some("other"))).await.as_deref(), Ok("other $Default"));
         for (text, flag, says) in [
             (None, None, "EVENTHUB_CONNECTION_STRING"),
             (Some(namespace), None, "--hub NAME"),
             (Some(hub.as_str()), Some("other"), "\"other\""),
             (Some("nonsense"), None, "part 1"),
         ] {
-            let error = resolved(text, flag).err().unwrap();
+            let error = resolved(connection(text, flag)).await.err().unwrap();
             assert!(error.contains(says) && !error.contains("secret-key"), "{error}");
         }
+        let hub = connection(Some(&hub), None).hub(Some("own")).await.unwrap();
+        assert_eq!(hub.consumer_group, "own");
+    }
+
+    #[tokio::test]
+    async fn one_way_to_be_let_in_and_all_that_it_needs() {
+        let some = |text: &str| Some(text.to_owned());
+        let federated = || HubArgs { authentication: some("federated"), ..HubArgs::default() };
+        let both = HubArgs { connection_string: Some(SecretString::from("secret-key")), ..federated() };
+        let error = resolved(both).await.unwrap_err();
+        assert!(error.contains("keep one of EVENTHUB_CONNECTION_STRING, AZURE_CREDENTIALS_SECRET_NAME"), "{error}");
+        assert!(resolved(federated()).await.unwrap_err().starts_with("AZURE_TENANT_ID is not set"));
+        let typo = HubArgs { authentication: some("federatd"), ..HubArgs::default() };
+        assert!(resolved(typo).await.unwrap_err().starts_with("AZURE_AUTHENTICATION is neither"));
+        let tenant = HubArgs { tenant_id: some("a/b"), ..federated() };
+        assert!(resolved(tenant).await.unwrap_err().starts_with("AZURE_TENANT_ID is no tenant"));
     }
 }

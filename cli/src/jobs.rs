@@ -1,44 +1,70 @@
-//! The poll and transform jobs over chosen back ends, and running them side by side.
+//! The poll, transform and import jobs over chosen back ends, and running them side by side.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tributary_delivery::Sink;
 use tributary_ledger::Ledger;
-use tributary_pipeline::{EventSource, Poll, PollConfig, PollReport, Stop, Transform, TransformReport};
+use tributary_pipeline::{
+    EventSource, Findings, ImportConfig, ImportFindings, ImportReport, Poll, PollConfig, PollReport, Stop, Trail,
+    Transform, TransformReport,
+};
+use tributary_queue::QueueError;
 use tributary_telemetry::Metrics;
 
 use crate::failure::Failure;
 
-/// Both jobs, counting into one set of metrics.
+/// Where events go beside the lake: nowhere by default.
+#[derive(Default)]
+pub(crate) struct Delivery {
+    /// Where findings wait.
+    pub(crate) findings: Option<Findings>,
+    /// Who takes the findings that wait.
+    pub(crate) importer: Option<Arc<dyn Sink>>,
+    pub(crate) trail: Option<Trail>,
+}
+
+/// The jobs, counting into one set of metrics.
 pub(crate) struct Jobs {
     pub(crate) poll: Poll,
     pub(crate) transform: Transform,
+    pub(crate) import: Option<ImportFindings>,
     pub(crate) metrics: Metrics,
 }
 
-/// What a pass of both jobs did.
+/// What a pass of the jobs did.
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
     pub(crate) poll: PollReport,
     pub(crate) transform: TransformReport,
+    pub(crate) import: ImportReport,
 }
 
 impl Jobs {
-    /// Both over what the transform job has.
+    /// The jobs over what the transform job has.
     pub(crate) fn new(
         transform: Transform,
+        delivery: Delivery,
         source: Arc<dyn EventSource>,
         ledger: Arc<dyn Ledger>,
         config: PollConfig,
     ) -> Self {
         let Transform { queue, staging, metrics, clock, stop, .. } = transform.clone();
+        let waiting = delivery.findings.map(|findings| findings.queue);
+        let import = waiting.zip(delivery.importer).map(|(queue, sink)| ImportFindings {
+            queue,
+            sink,
+            metrics: metrics.clone(),
+            stop: stop.clone(),
+            config: ImportConfig::default(),
+        });
         let poll = Poll { source, ledger, queue, staging, metrics: metrics.clone(), clock, stop, config };
-        Self { poll, transform, metrics }
+        Self { poll, transform, import, metrics }
     }
 
-    /// Reads what is in the hub now and transforms until the queue is empty, both at once.
+    /// Reads what is in the hub now, transforms until the queue is empty and imports until that of findings is, all at once.
     pub(crate) async fn pass(&self, budget: Duration) -> Result<Passed, Failure> {
-        let polled = Stop::new();
+        let (polled, transformed) = (Stop::new(), Stop::new());
         let transforming = async {
             let mut report = TransformReport::default();
             while !polled.is_set() && !self.transform.stop.is_set() {
@@ -47,14 +73,28 @@ impl Jobs {
             report.add(&self.transform.drain(budget).await?);
             Ok(report)
         };
+        let transforming = async {
+            let report = transforming.await;
+            transformed.set();
+            report
+        };
+        let importing = async {
+            let mut report = ImportReport::default();
+            let Some(import) = &self.import else { return Ok(report) };
+            while !transformed.is_set() && !import.stop.is_set() {
+                report.add(&import.run(Duration::from_millis(200)).await?);
+            }
+            report.add(&import.drain(budget).await?);
+            Ok(report)
+        };
         let polling = async {
             let report = self.poll.run(budget).await;
             polled.set();
             report
         };
-        let (poll, transform) = tokio::join!(polling, transforming);
+        let (poll, transform, import) = tokio::join!(polling, transforming, importing);
         let poll = poll.map_err(|error| Failure::Backend(error.to_string()))?;
-        let transform = transform.map_err(|error: tributary_queue::QueueError| Failure::Backend(error.to_string()))?;
-        Ok(Passed { poll, transform })
+        let queue = |error: QueueError| Failure::Backend(error.to_string());
+        Ok(Passed { poll, transform: transform.map_err(queue)?, import: import.map_err(queue)? })
     }
 }

@@ -1,11 +1,14 @@
 //! `tributary`: Azure security telemetry into Amazon Security Lake, on one machine.
 
+mod aws;
 mod backend;
 mod command;
 mod confirm;
+mod delivery;
 mod deployment;
 mod events;
 mod failure;
+mod health;
 mod hub;
 mod input;
 mod inspect;

@@ -3,8 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+#[path = "commands/aws.rs"]
+mod aws;
 #[path = "commands/changed.rs"]
 mod changed;
+#[path = "commands/identity.rs"]
+mod identity;
 #[path = "commands/map.rs"]
 mod map;
 #[path = "commands/mappings.rs"]
@@ -36,14 +40,29 @@ fn tributary() -> Command {
         "EVENTHUB_CONNECTION_STRING",
         "EVENTHUB_NAME",
         "EVENTHUB_CONSUMER_GROUP",
+        "EVENTHUB_NAMESPACE",
+        "AZURE_AUTHENTICATION",
+        "AZURE_AUTHORITY_HOST",
+        "AZURE_CLIENT_ID",
+        "AZURE_CREDENTIALS_SECRET_NAME",
+        "AZURE_TENANT_ID",
         "TRIBUTARY_CONFIG",
         "OCSF_VERSION",
         "AWS_REGION",
         "AWS_ACCOUNT_ID",
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_S3",
+        "SECURITY_LAKE_WRITER_ROLE_ARN",
+        "SECURITY_LAKE_WRITER_EXTERNAL_ID",
+        "SECURITY_LAKE_KMS_KEY_ARN",
         "MAPPINGS_URI",
         "MAPPINGS_DIGEST",
+        "ASFF_SQS_QUEUE",
+        "SECURITY_HUB_ACCOUNT_ID",
+        "SECURITY_HUB_REGION",
+        "SECURITY_HUB_ROLE_ARN",
+        "CLOUDTRAIL_ENABLED",
+        "CLOUDTRAIL_CHANNEL_ARN",
     ] {
         command.env_remove(name);
     }

@@ -1,6 +1,6 @@
 //! What arrived: every record of a lake, a quarantine and a flow log queue, by marker; and what the staged outcomes say of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -90,6 +90,48 @@ pub async fn collect_notifications(queue: &dyn Queue) -> BTreeMap<String, Vec<Ar
             }
         }
     }
+}
+
+/// Every finding in its queue, by `Id`, and what came of it: at least once, as notifications.
+pub async fn collect_findings(queue: &dyn Queue) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    loop {
+        let messages = queue.receive(MAX_RECEIVE, Duration::from_secs(600), Duration::ZERO).await.unwrap();
+        if messages.is_empty() {
+            return found;
+        }
+        for message in messages {
+            let message: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+            assert_eq!(message["schema"], "tributary.findings/1");
+            for finding in message["findings"].as_array().unwrap() {
+                // Updates of one finding share its Id, each with another text.
+                let texts = found.entry(finding["Id"].as_str().unwrap().to_owned()).or_default();
+                let text = finding.to_string();
+                if !texts.contains(&text) {
+                    texts.push(text);
+                }
+            }
+        }
+        found.values_mut().for_each(|texts| texts.sort());
+    }
+}
+
+/// `finding_info.uid` of every row of a finding in a lake: what its finding's `Id` is.
+pub fn finding_uids(lake: &Path) -> BTreeSet<String> {
+    let mut uids = BTreeSet::new();
+    for path in files(lake, "parquet") {
+        let reader = SerializedFileReader::new(Bytes::from(std::fs::read(&path).unwrap())).unwrap();
+        for row in reader.get_row_iter(None).unwrap() {
+            let row = row.unwrap();
+            let mut columns = row.get_column_iter();
+            let Some((_, Field::Group(finding))) = columns.find(|(column, _)| *column == "finding_info") else {
+                continue;
+            };
+            let uid = finding.get_column_iter().find(|(member, _)| *member == "uid");
+            uids.extend(uid.and_then(|(_, field)| text(field)));
+        }
+    }
+    uids
 }
 
 /// What the staged outcomes, which decide what is delivered, say in all of the fates of their records.

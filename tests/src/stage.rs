@@ -116,6 +116,8 @@ pub fn transform_with(
         publisher: Publisher::new(store(folder, "lake", fuse), store(folder, "", fuse)),
         transformer: Arc::new(Transformer::new(Arc::clone(set), Options::default(), layout).unwrap()),
         flow_logs: flow_logs.map(fused),
+        findings: None,
+        trail: None,
         metrics: Metrics::new(),
         clock: Clock::new(|| NOON),
         stop: Stop::new(),

@@ -20,7 +20,7 @@ use tributary_pipeline::{EventSource, HubRef, PartitionReader, PartitionStatus, 
 use tributary_queue::{Counts, Message, Queue, QueueError, Receipt};
 
 /// Every step that the jobs pass, in the order of an event's way. A process can be killed at each.
-pub const STEPS: [&str; 22] = [
+pub const STEPS: [&str; 24] = [
     "lease.before",
     "lease.after",
     "receive.before",
@@ -35,6 +35,8 @@ pub const STEPS: [&str; 22] = [
     "stage.after",
     "route.before",
     "route.after",
+    "findings.before",
+    "findings.after",
     "publish.before",
     "publish.after",
     "quarantine.before",
@@ -181,6 +183,11 @@ impl SteppedQueue {
     /// The queue of flow log notifications: `route`.
     pub fn flow_logs(queue: Arc<dyn Queue>, steps: Arc<Steps>) -> Self {
         Self { queue, steps, send: ("route.before", "route.after") }
+    }
+
+    /// The queue of findings: `findings`.
+    pub fn findings(queue: Arc<dyn Queue>, steps: Arc<Steps>) -> Self {
+        Self { queue, steps, send: ("findings.before", "findings.after") }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Killing the process at every step, at random moments, and with other maps afterwards: every record exactly once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use tributary_azure_eventhub_emulator::{Emulator, Event, HubConfig};
 use tributary_azure_samples::{Fates, Samples};
 use tributary_lake::{Durability, LocalStore, Staging};
 use tributary_queue::{RedrivePolicy, SqliteQueue};
-use tributary_tests::collect::{Arrived, collect, collect_notifications, staged_fates};
+use tributary_tests::collect::{Arrived, collect, collect_findings, collect_notifications, finding_uids, staged_fates};
 use tributary_tests::steps::STEPS;
 
 const HUB: &str = "defender";
@@ -22,6 +22,8 @@ const EVENTS: u64 = 60;
 const BATCH: usize = 12;
 
 type Records = BTreeMap<String, Vec<Arrived>>;
+/// The different texts of each finding, by `Id`.
+type AllFindings = BTreeMap<String, Vec<String>>;
 
 /// A hub with samples in it, and what must arrive.
 struct Stage {
@@ -30,6 +32,9 @@ struct Stage {
     connection: String,
     issued: Fates,
     reference: Records,
+    findings: AllFindings,
+    /// Findings of the lake that do not go to Security Hub: they repeat others.
+    unsent: BTreeSet<String>,
     /// How long a run without a crash takes.
     took: Duration,
 }
@@ -55,6 +60,8 @@ impl Stage {
             connection,
             issued,
             reference: Records::new(),
+            findings: AllFindings::new(),
+            unsent: BTreeSet::new(),
             took: Duration::ZERO,
         };
         let folder = tempfile::tempdir().unwrap();
@@ -70,6 +77,9 @@ impl Stage {
             "a run without a crash already loses or invents records"
         );
         stage.reference = reference;
+        stage.findings = stage.findings_in(folder.path());
+        assert!(stage.findings.len() > 3, "{} findings: another seed", stage.findings.len());
+        stage.unsent = unsent(folder.path(), &stage.findings);
         stage
     }
 
@@ -115,7 +125,19 @@ impl Stage {
         (records, fates)
     }
 
+    /// Every finding in its queue.
+    fn findings_in(&self, folder: &Path) -> AllFindings {
+        let queue = SqliteQueue::open(&folder.join("state.db"), "findings", RedrivePolicy::default()).unwrap();
+        self.runtime.block_on(collect_findings(&queue))
+    }
+
     fn check(&self, what: &str, folder: &Path, same_maps: bool) {
+        let findings = self.findings_in(folder);
+        // Other maps may make another finding of a record, or none: then it is in quarantine.
+        assert!(!same_maps || findings == self.findings, "{what}: other findings than without a crash");
+        let unsent: Vec<String> =
+            unsent(folder, &findings).into_iter().filter(|uid| !self.unsent.contains(uid)).collect();
+        assert!(unsent.is_empty(), "{what}: in the lake and on no way to Security Hub: {unsent:?}");
         let (records, fates) = self.arrived(folder);
         let (missing, duplicate, corrupted) = self.count(&records, same_maps);
         let Fates { routed, skipped, .. } = fates;
@@ -138,6 +160,11 @@ impl Drop for Stage {
             self.runtime.block_on(emulator.shutdown());
         }
     }
+}
+
+/// Findings whose rows are in the lake and which are not in their queue.
+fn unsent(folder: &Path, findings: &AllFindings) -> BTreeSet<String> {
+    finding_uids(&folder.join("lake")).into_iter().filter(|uid| !findings.contains_key(uid)).collect()
 }
 
 fn killed(mut child: Child) -> bool {

@@ -11,15 +11,19 @@ use serde_json::json;
 use tributary_azure_eventhub::{Destination, EventHubPublisher, EventHubSource, OutgoingEvent};
 use tributary_azure_eventhub_emulator::{Emulator, HubConfig};
 use tributary_azure_samples::{Fates, Sample, Samples};
+use tributary_delivery::FolderSink;
 use tributary_lake::{Durability, Layout, LocalStore, Publisher, Staging};
 use tributary_mapping::Options;
 use tributary_ocsf::Version;
-use tributary_pipeline::{Clock, EventSource as _, PollConfig, Stop, Transform, TransformConfig, Transformer};
+use tributary_pipeline::{
+    Clock, EventSource as _, Findings, PollConfig, Stop, Transform, TransformConfig, Transformer,
+};
 use tributary_telemetry::{Metric, Metrics, Snapshot, logging};
 
+use crate::aws::Aws;
 use crate::backend::Backend;
 use crate::failure::Failure;
-use crate::jobs::{Jobs, Passed};
+use crate::jobs::{Delivery, Jobs, Passed};
 use crate::progress::bar;
 use crate::{mappings, runtime};
 
@@ -29,7 +33,9 @@ const GROUP: &str = "tributary";
 /// Events of one publishing call.
 const CHUNK: usize = 500;
 /// What a demo puts into its folder; nothing else is ever removed there.
-const OWN: [&str; 6] = ["lake", "quarantine", "staging", "state.db", "state.db-wal", "state.db-shm"];
+const OWN: [&str; 7] = ["lake", "quarantine", "staging", "findings.ndjson", "state.db", "state.db-wal", "state.db-shm"];
+/// Account of findings that go nowhere.
+const NO_ACCOUNT: &str = "000000000000";
 /// Columns of a usual terminal.
 const TERMINAL: usize = 100;
 /// A file that says that the folder is a demo's.
@@ -111,25 +117,29 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let source =
         source.map(|builder| builder.hub(HUB).consumer_group(GROUP)).and_then(|builder| builder.build_source());
     let source = Arc::new(source.map_err(|error| Failure::Usage(error.to_string()))?);
-    let state = Backend::Sqlite(args.out.join("state.db"));
+    let (state, aws) = (Backend::Sqlite(args.out.join("state.db")), Aws::default());
     let layout = Layout::from_prefix(&args.region, "azure-", args.ocsf_version);
     let layout = layout.map_err(|error| Failure::Usage(error.to_string()))?;
     let set = Arc::new(mappings::shipped(args.ocsf_version)?);
     let transformer = Transformer::new(set, Options::default(), layout);
+    let delivery = delivery(args, &state, &aws).await?;
     let transform = Transform {
-        queue: state.queue("events")?,
+        queue: state.queue("events", &aws).await?,
         // Another demo makes it all again: no need to wait for the disk.
         staging: Staging::new(folder(&args.out.join("staging"))?),
         // The keys of quarantine begin with `quarantine/`.
         publisher: Publisher::new(folder(&args.out.join("lake"))?, folder(&args.out)?),
         transformer: Arc::new(transformer.map_err(|error| Failure::Usage(error.to_string()))?),
-        flow_logs: Some(state.queue("flow-logs")?),
+        flow_logs: Some(state.queue("flow-logs", &aws).await?),
+        findings: delivery.findings.clone(),
+        trail: None,
         metrics: Metrics::new(),
         clock: Clock::system(),
         stop: Stop::new(),
         config: TransformConfig::new("azure"),
     };
-    let jobs = Jobs::new(transform, Arc::clone(&source) as _, state.ledger()?, PollConfig::new("azure", "demo"));
+    let (ledger, poll) = (state.ledger(&aws).await?, PollConfig::new("azure", "demo"));
+    let jobs = Jobs::new(transform, delivery, Arc::clone(&source) as _, ledger, poll);
     let started = Instant::now();
     let spinner = bar(0, "{spinner} receiving, mapping, writing  {elapsed}");
     spinner.enable_steady_tick(Duration::from_millis(120));
@@ -143,6 +153,15 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     emulator.shutdown().await;
     report(args, &passed, &jobs.metrics.snapshot(), issued, seconds);
     check(&passed, issued)
+}
+
+/// Findings in the form of Security Hub, into a file.
+async fn delivery(args: &Args, state: &Backend, aws: &Aws) -> Result<Delivery, Failure> {
+    let destination = tributary_mapping::Destination::new(NO_ACCOUNT, &args.region);
+    let destination = destination.map_err(|error| Failure::Usage(error.to_string()))?;
+    let file = FolderSink::open(&args.out, "findings").map_err(|error| Failure::file("open", &args.out, &error))?;
+    let findings = Some(Findings { queue: state.queue("findings", aws).await?, destination });
+    Ok(Delivery { findings, importer: Some(Arc::new(file)), trail: None })
 }
 
 fn folder(path: &Path) -> Result<Arc<dyn ObjectStore>, Failure> {
@@ -178,7 +197,7 @@ fn outgoing(sample: Sample) -> OutgoingEvent {
 }
 
 fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seconds: f64) {
-    let Passed { poll, transform } = passed;
+    let Passed { poll, transform, import } = passed;
     let (objects, bytes) = (snapshot.total(Metric::ObjectsWritten), snapshot.total(Metric::BytesWritten));
     let counts = |metric| snapshot.of(metric).map(|sample| (sample.label.clone(), sample.value)).collect::<Vec<_>>();
     let (kinds, reasons) = (counts(Metric::RecordsMapped), counts(Metric::RecordsQuarantined));
@@ -191,7 +210,7 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seco
             "{}",
             json!({"events": poll.events(), "records": issued.total(), "mapped": transform.mapped, "kinds": map(&kinds),
                 "classes": map(&classes), "quarantined": transform.quarantined, "reasons": map(&reasons),
-                "general": map(&general), "routed": transform.routed, "skipped": transform.skipped,
+                "general": map(&general), "routed": transform.routed, "skipped": transform.skipped, "findings": import.findings,
                 "objects": objects, "bytes": bytes, "seconds": seconds, "lag": poll.lag(), "lost": poll.lost(),
                 "out": args.out})
         );
@@ -208,6 +227,7 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seco
     line("  quarantined, whole and with the reason", transform.quarantined.to_string());
     line("  handed on to the flow log queue", transform.routed.to_string());
     line("  skipped: handshakes of Event Grid", transform.skipped.to_string());
+    line("findings in the form of Security Hub", import.findings.to_string());
     line("objects written", format!("{objects} ({bytes} bytes)"));
     line("seconds", format!("{seconds:.2}"));
     line("partition lag", poll.lag().to_string());
@@ -223,7 +243,8 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seco
     }
     let out = args.out.display();
     println!(
-        "\nThe lake lies in {out}/lake, what was not mapped in {out}/quarantine, positions and queue in {out}/state.db. Look at it:\n\
+        "\nThe lake lies in {out}/lake, what was not mapped in {out}/quarantine, findings for Security Hub in {out}/findings.ndjson, \
+         positions and queues in {out}/state.db. Look at it:\n\
          \x20 tributary inspect {out}/lake\n\
          \x20 tributary inspect {out}/quarantine\n\
          \x20 duckdb -c \"SELECT class_name, severity, count(*) FROM read_parquet('{out}/lake/ext/azure-detection/*/*/*/*/*.parquet') GROUP BY ALL\""
@@ -254,7 +275,7 @@ fn class_label(version: Version, class: i32) -> String {
 
 /// The demo's own word on whether it did its job: every record became what it had to, none is missing, none came twice.
 fn check(passed: &Passed, issued: Fates) -> Result<ExitCode, Failure> {
-    let Passed { poll, transform } = passed;
+    let Passed { poll, transform, import } = passed;
     if let Some((partition, detail, _)) = poll.failures().next() {
         return Err(Failure::Backend(format!("partition {partition}: {detail}")));
     }
@@ -264,6 +285,14 @@ fn check(passed: &Passed, issued: Fates) -> Result<ExitCode, Failure> {
         routed: transform.routed,
         skipped: transform.skipped,
     };
+    if transform.findings != import.findings || import.failed > 0 {
+        return Err(Failure::Check(format!(
+            "{} findings, of which {} arrived: {}",
+            transform.findings,
+            import.findings,
+            import.failure.as_deref().unwrap_or("look at the log lines above")
+        )));
+    }
     if delivered != issued || transform.failed > 0 || poll.lag() > 0 {
         return Err(Failure::Check(format!(
             "issued {issued:?}, delivered {delivered:?}, {} deliveries failed, lag {}: {}",

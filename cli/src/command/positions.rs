@@ -15,6 +15,7 @@ use tributary_ocsf::write_rfc3339;
 use tributary_pipeline::{Clock, EventSource as _, Move, Positions, PositionsError, Standing, Target};
 use tributary_telemetry::logging;
 
+use crate::aws::Aws;
 use crate::backend::Backend;
 use crate::confirm::ConfirmArgs;
 use crate::failure::Failure;
@@ -121,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     runtime::block_on(async {
         match &args.action {
             Action::List { ledger, hub, consumer_group, json } => {
-                let mut standings = positions(ledger, 0)?.list().await.map_err(backend)?;
+                let mut standings = positions(ledger, 0).await?.list().await.map_err(backend)?;
                 let wanted = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted == is);
                 standings.retain(|one| wanted(hub, &one.hub.hub) && wanted(consumer_group, &one.hub.consumer_group));
                 list(&standings, *json)
@@ -132,9 +133,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     })
 }
 
-fn positions(ledger: &LedgerArgs, ttl_hours: u64) -> Result<Positions, Failure> {
+async fn positions(ledger: &LedgerArgs, ttl_hours: u64) -> Result<Positions, Failure> {
     let time_to_live = Duration::from_secs(ttl_hours.saturating_mul(3_600));
-    Ok(Positions { ledger: ledger.ledger.ledger()?, clock: Clock::system(), time_to_live })
+    Ok(Positions { ledger: ledger.ledger.ledger(&Aws::default()).await?, clock: Clock::system(), time_to_live })
 }
 
 fn backend(error: impl std::fmt::Display) -> Failure {
@@ -142,9 +143,10 @@ fn backend(error: impl std::fmt::Display) -> Failure {
 }
 
 async fn moved(partition: &str, to: &Target, force: bool, args: &ChangeArgs) -> Result<ExitCode, Failure> {
-    let positions = positions(&args.ledger, args.ttl_hours)?;
-    let source = Arc::new(args.hub.source("tributary positions")?);
-    let proposed = positions.propose(source.as_ref(), &args.hub.consumer_group, partition, to, force).await;
+    let positions = positions(&args.ledger, args.ttl_hours).await?;
+    let (source, group) = args.hub.source("tributary positions").await?;
+    let source = Arc::new(source);
+    let proposed = positions.propose(source.as_ref(), &group, partition, to, force).await;
     let _ = source.close().await;
     let proposed = proposed.map_err(|error| match error {
         PositionsError::Source(error) => args.hub.failure(error),

@@ -56,9 +56,9 @@ pub(crate) struct Args {
     bodies: bool,
     #[command(flatten)]
     hub: ClientArgs,
-    /// Consumer group to read in
-    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", default_value = "$Default", value_name = "G", help_heading = "Hub")]
-    consumer_group: String,
+    /// Consumer group to read in: the secret's unless given, else $Default
+    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", value_name = "G", help_heading = "Hub")]
+    consumer_group: Option<String>,
 }
 
 /// Reads a start position.
@@ -81,9 +81,11 @@ fn start(text: &str) -> Result<StartPosition, String> {
 
 /// Runs the command: 0 when it ended as it was told to.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let builder = args.hub.builder()?.consumer_group(&args.consumer_group).receiver_name("tributary receive");
-    let source = builder.build_source().map_err(|error| Failure::Usage(error.to_string()))?;
-    runtime::block_on(receive(args, Arc::new(source)))
+    runtime::block_on(async {
+        let builder = args.hub.builder(args.consumer_group.as_deref()).await?.receiver_name("tributary receive");
+        let source = builder.build_source().map_err(|error| Failure::Usage(error.to_string()))?;
+        receive(args, Arc::new(source)).await
+    })
 }
 
 async fn receive(args: &Args, source: Arc<dyn EventSource>) -> Result<ExitCode, Failure> {

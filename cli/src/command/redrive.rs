@@ -16,6 +16,7 @@ use tributary_pipeline::{
 };
 use tributary_telemetry::{Metrics, logging};
 
+use crate::aws::Aws;
 use crate::backend::Backend;
 use crate::deployment::DeploymentArgs;
 use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
@@ -102,7 +103,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 async fn letters(args: &Args, stop: Stop) -> Result<ExitCode, Failure> {
     let (bar, progress) = shown("redriving {bar:30} {pos}/{len} dead letters  {elapsed}");
     let job = RedriveLetters {
-        queue: args.queue.queue(&args.queue_name)?,
+        queue: args.queue.queue(&args.queue_name, &Aws::default()).await?,
         filter: LetterFilter { batch: args.batch.clone(), since: args.since, until: args.until },
         limit: args.limit,
         dry_run: args.dry_run,
@@ -145,12 +146,14 @@ async fn letters(args: &Args, stop: Stop) -> Result<ExitCode, Failure> {
 async fn records(args: &Args, stop: Stop) -> Result<ExitCode, Failure> {
     let metrics = Metrics::new();
     let InForce { set, refused } = args.deployment.in_force(&metrics).await?;
-    let (queue, store) = (args.queue.queue(&args.queue_name)?, args.quarantine.store()?);
+    let aws = Aws::default();
+    let (queue, store) = (args.queue.queue(&args.queue_name, &aws).await?, args.quarantine.store(&aws).await?);
+    let delivery = args.deployment.delivery(&aws).await?;
     let quarantine = Quarantine::new(store.clone()).map_err(|error| Failure::Backend(error.to_string()))?;
     let (bar, progress) = shown("redriving {bar:30} {pos}/{len} objects  {elapsed}");
     let job = RedriveRecords {
         quarantine,
-        transform: args.deployment.transform(set, queue, store, metrics, stop)?,
+        transform: args.deployment.transform(&aws, set, queue, store, &delivery, (metrics, stop)).await?,
         filter: RecordFilter {
             module: None,
             batch: args.batch.clone(),

@@ -1,5 +1,6 @@
 //! `tributary run`: poll and transform in one process, every back end chosen by URL.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +9,14 @@ use serde_json::json;
 use tributary_azure_eventhub::{EventHubSource, Transport};
 use tributary_ledger::Policy;
 use tributary_mapping::MappingSet;
-use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop};
+use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop, worker_mark};
 use tributary_telemetry::{Metrics, logging};
 
+use crate::aws::Aws;
 use crate::backend::Backend;
 use crate::deployment::DeploymentArgs;
 use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
+use crate::health::Health;
 use crate::hub::HubArgs;
 use crate::jobs::{Jobs, Passed};
 use crate::runtime;
@@ -23,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   tributary run --once
   tributary run --ledger sqlite:/var/lib/tributary/state.db --queue sqlite:/var/lib/tributary/state.db --lake file:/data
+  tributary run --ledger dynamodb:tributary --queue sqs:tributary-events --staging s3://my-staging --lake s3://my-lake
 
 Each pass reads every partition up to its last event, then waits for --interval. SIGTERM and Ctrl-C end it in order: what is \
 planned is sent and committed. Several processes may share a SQLite file and the partitions.
@@ -45,9 +49,9 @@ pub(crate) struct Args {
     budget: u64,
     #[command(flatten)]
     hub: HubArgs,
-    /// Consumer group
-    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", default_value = "$Default", value_name = "NAME")]
-    consumer_group: String,
+    /// Consumer group: the secret's unless given, else $Default
+    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", value_name = "NAME")]
+    consumer_group: Option<String>,
     /// How to reach the hub
     #[arg(long, value_enum, default_value_t = Way::Amqp)]
     transport: Way,
@@ -60,11 +64,14 @@ pub(crate) struct Args {
     /// Batches on their way
     #[arg(long, env = "TRIBUTARY_QUEUE", default_value = "sqlite:tributary.db", value_name = "URL")]
     queue: Backend,
-    #[command(flatten)]
-    deployment: DeploymentArgs,
     /// Records that did not become events
     #[arg(long, env = "TRIBUTARY_QUARANTINE", default_value = "file:lake", value_name = "URL")]
     quarantine: Backend,
+    #[command(flatten)]
+    deployment: DeploymentArgs,
+    /// Answer GET /healthz here while passes are made: 200 while they succeed, 503 when none did for three passes' time
+    #[arg(long, env = "TRIBUTARY_HEALTH", value_name = "ADDR:PORT", conflicts_with = "once")]
+    health: Option<SocketAddr>,
     /// ERROR, WARN, INFO or DEBUG
     #[arg(long, default_value = "INFO", env = "LOGGING_LEVEL", value_name = "LEVEL")]
     log_level: String,
@@ -98,10 +105,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let stop = runtime::stop_on_signal()?;
-    let source = Arc::new(source(args)?);
+    let source = Arc::new(source(args).await?);
     let metrics = Metrics::new();
     let InForce { set, refused } = args.deployment.in_force(&metrics).await?;
-    let jobs = jobs(args, Arc::clone(&source), set, metrics, stop.clone())?;
+    let jobs = jobs(args, Arc::clone(&source), set, metrics, stop.clone()).await?;
     let budget = Duration::from_secs(args.budget);
     let result =
         if args.once { once(args, &jobs, budget, refused).await } else { forever(args, &jobs, budget, &stop).await };
@@ -124,6 +131,13 @@ async fn once(args: &Args, jobs: &Jobs, budget: Duration, refused: bool) -> Resu
             passed.transform.failed
         )));
     }
+    if passed.import.failed > 0 {
+        let why = passed.import.failure.unwrap_or_default();
+        return Err(Failure::Backend(format!(
+            "{} messages of findings failed and stay in their queue, the last: {why}",
+            passed.import.failed
+        )));
+    }
     Ok(match passed.transform.quarantined {
         _ if refused => ExitCode::from(CHECK_FAILED),
         0 => ExitCode::SUCCESS,
@@ -132,15 +146,27 @@ async fn once(args: &Args, jobs: &Jobs, budget: Duration, refused: bool) -> Resu
 }
 
 async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Result<ExitCode, Failure> {
+    let health = Health::new(3 * (budget + Duration::from_secs(args.interval)));
+    if let Some(address) = args.health {
+        let address = health.serve(address).await?;
+        tracing::info!(%address, "answering health checks");
+    }
     while !stop.is_set() {
         match jobs.pass(budget).await {
             Ok(passed) => {
+                match passed.poll.failures().next() {
+                    None => health.passed(passed.poll.lag()),
+                    Some((partition, detail, _)) => health.failed(&format!("partition {partition}: {detail}")),
+                }
                 // What only a person can mend will not mend itself: say it and go on, the hub keeps the events.
                 for (partition, detail, fatal) in passed.poll.failures() {
                     tracing::debug!(partition, fatal, "{detail}");
                 }
             }
-            Err(failure) => tracing::warn!("{}; trying again in {} s", failure.text(), args.interval),
+            Err(failure) => {
+                health.failed(failure.text());
+                tracing::warn!("{}; trying again in {} s", failure.text(), args.interval);
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(args.interval)) => {}
@@ -150,44 +176,42 @@ async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Res
     Ok(ExitCode::SUCCESS)
 }
 
-fn source(args: &Args) -> Result<EventHubSource, Failure> {
-    let (connection, hub) = args.hub.resolve()?;
+async fn source(args: &Args) -> Result<EventHubSource, Failure> {
     let transport = match args.transport {
         Way::Amqp => Transport::Tcp,
         Way::Websocket => Transport::WebSocket,
     };
-    let mut builder =
-        EventHubSource::builder().namespace(connection.host).hub(hub).consumer_group(&args.consumer_group);
-    if let Some(port) = connection.port {
-        builder = builder.port(port);
-    }
-    let builder = builder.tls(!connection.development_emulator).credential(connection.secret.into());
-    builder.transport(transport).build_source().map_err(|error| Failure::Usage(error.to_string()))
+    let hub = args.hub.hub(args.consumer_group.as_deref()).await?;
+    hub.builder().transport(transport).build_source().map_err(|error| Failure::Usage(error.to_string()))
 }
 
-fn jobs(
+async fn jobs(
     args: &Args,
     source: Arc<EventHubSource>,
     set: MappingSet,
     metrics: Metrics,
     stop: Stop,
 ) -> Result<Jobs, Failure> {
-    let worker = format!("run-{}", std::process::id());
+    // Not the process id alone: in containers it is 1 for all.
+    let worker = format!("run-{}-{}", std::process::id(), worker_mark());
     let mut poll = PollConfig::new(&args.deployment.module_id, worker);
     // Processes that share a ledger share its partitions; one that died gives its up when the lease ends.
     poll.policy = Policy::WhenFree;
+    poll.share = !args.once;
     poll.lease = Duration::from_secs(30);
     poll.initial_position = match args.initial_position {
         Start::Earliest => StartPosition::Earliest,
         Start::Latest => StartPosition::Latest,
     };
-    let (queue, quarantine) = (args.queue.queue("events")?, args.quarantine.store()?);
-    let transform = args.deployment.transform(set, queue, quarantine, metrics, stop)?;
-    Ok(Jobs::new(transform, source, args.ledger.ledger()?, poll))
+    let aws = Aws::default();
+    let delivery = args.deployment.delivery(&aws).await?;
+    let (queue, quarantine) = (args.queue.queue("events", &aws).await?, args.quarantine.store(&aws).await?);
+    let transform = args.deployment.transform(&aws, set, queue, quarantine, &delivery, (metrics, stop)).await?;
+    Ok(Jobs::new(transform, delivery, source, args.ledger.ledger(&aws).await?, poll))
 }
 
 fn report(args: &Args, jobs: &Jobs, passed: &Passed) {
-    let Passed { poll, transform } = passed;
+    let Passed { poll, transform, import } = passed;
     let snapshot = jobs.metrics.snapshot();
     let total = |metric| snapshot.total(metric);
     use tributary_telemetry::Metric;
@@ -197,6 +221,7 @@ fn report(args: &Args, jobs: &Jobs, passed: &Passed) {
             json!({"events": poll.events(), "batches": poll.batches(), "lost": poll.lost(), "lag": poll.lag(),
                 "mapped": transform.mapped, "quarantined": transform.quarantined,
                 "routed": transform.routed, "skipped": transform.skipped, "failed": transform.failed,
+                "findings": transform.findings, "imported": import.findings, "trail": transform.trail,
                 "objects": total(Metric::ObjectsWritten), "bytes": total(Metric::BytesWritten)})
         );
         return;
@@ -213,4 +238,7 @@ fn report(args: &Args, jobs: &Jobs, passed: &Passed) {
         poll.lag(),
         poll.lost()
     );
+    if jobs.transform.findings.is_some() || jobs.transform.trail.is_some() {
+        println!("findings {}, imported {}, trail events {}", transform.findings, import.findings, transform.trail);
+    }
 }

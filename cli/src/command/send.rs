@@ -79,8 +79,10 @@ struct Sent {
 
 /// Runs the command: 0 when the hub has accepted every event.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let publisher = args.hub.builder()?.build_publisher().map_err(|error| Failure::Usage(error.to_string()))?;
-    runtime::block_on(send(args, &publisher))
+    runtime::block_on(async {
+        let publisher = args.hub.builder(None).await?.build_publisher();
+        send(args, &publisher.map_err(|error| Failure::Usage(error.to_string()))?).await
+    })
 }
 
 async fn send(args: &Args, publisher: &EventHubPublisher) -> Result<ExitCode, Failure> {

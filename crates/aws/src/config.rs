@@ -8,6 +8,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::service_config::ServiceConfigKey;
 
 /// Attempts of one call before its error is the caller's, who has a loop of its own for what may take longer.
 const ATTEMPTS: u32 = 4;
@@ -82,6 +83,21 @@ pub async fn assume(
         builder = builder.region(aws_config::Region::new(region.to_owned()));
     }
     Ok(builder.build())
+}
+
+/// Where a service is reached, when not where AWS has it: the service's own endpoint (`AWS_ENDPOINT_URL_S3` for `S3`, or the
+/// profile's), else the one for all. The SDK's clients look for themselves.
+///
+/// # Errors
+/// When it would carry keys and data in the clear.
+pub fn endpoint(config: &SdkConfig, service: &str) -> Result<Option<String>, ConfigError> {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let own = key.ok().and_then(|key| config.service_config()?.load_config(key));
+    let found = own.or_else(|| config.endpoint_url().map(str::to_owned)).filter(|endpoint| !endpoint.is_empty());
+    if let Some(endpoint) = &found {
+        checked_endpoint("AWS_ENDPOINT_URL", endpoint)?;
+    }
+    Ok(found)
 }
 
 /// An endpoint as it is, when it is https or on this machine, which is how local servers are reached.

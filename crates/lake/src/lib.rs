@@ -11,7 +11,7 @@
 //! - [`Outcome`] is everything that a batch will be, in one object. [`Staging`] stages it, create-only: the first one
 //!   wins, whatever attempt, mapping set or version comes later.
 //! - [`Publisher`] writes the staged outcome's groups, create-only, under names made from the batch id. A crash between
-//!   any two writes is mended by doing the same again.
+//!   any two writes is mended by doing the same again. [`Remap`] puts another outcome in the place of a published one.
 //! - [`LocalStore`] is a folder with the same promises as S3, [`Bucket`] a place in S3. [`conformance`] holds what every
 //!   store must do.
 //! - [`read_texts`] reads files that people put into a store, within bounds.
@@ -32,12 +32,14 @@ mod page;
 mod parquet_file;
 mod publish;
 mod quarantine;
+mod registry;
+mod remap;
 mod retire;
 mod staging;
 mod store;
 mod texts;
 
-pub use bucket::{Bucket, BucketError};
+pub use bucket::{Bucket, BucketError, BucketOptions, KmsKey};
 pub use encode::{Encoded, encode};
 pub use group::{Group, GroupKey, MAX_GROUPS, Misfiled, Row, group};
 pub use layout::{Account, EventDay, Layout, LayoutError, location, object_key, source_name};
@@ -53,6 +55,11 @@ pub use quarantine::{
     QuarantineEntry, QuarantineError, QuarantineKey, QuarantineLimits, QuarantineObject, QuarantineReadError,
     QuarantineReader, quarantine_key, quarantine_object, quarantine_object_at, received_at,
 };
+pub use registry::{
+    MAX_SOURCE_NAME, MemoryRegistry, Registered, RegistryError, RegistryRoles, SecurityLakeRegistry, SourceId,
+    SourceRegistry,
+};
+pub use remap::{Remap, RemapError, Replaced};
 pub use retire::Quarantine;
 pub use staging::{MAX_CLAIM_BYTES, Staged, Staging, claim_key};
 pub use store::StoreError;

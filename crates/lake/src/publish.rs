@@ -1,12 +1,14 @@
 //! A staged outcome's groups to lake and quarantine.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt, stream};
-use object_store::{ObjectStore, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::outcome::{Destination, GroupEntry, Outcome};
+use crate::remap::{Placed, Replaced};
 use crate::store::{self, StoreError};
 
 /// Puts at a time: a batch has a handful of groups, a hostile one 257.
@@ -26,14 +28,20 @@ pub struct Published {
 /// Publishes outcomes. Both stores may be the same.
 #[derive(Debug, Clone)]
 pub struct Publisher {
-    lake: Arc<dyn ObjectStore>,
+    /// `None`: a deployment without a lake.
+    lake: Option<Arc<dyn ObjectStore>>,
     quarantine: Arc<dyn ObjectStore>,
 }
 
 impl Publisher {
     /// A publisher into two stores, at their roots.
     pub fn new(lake: Arc<dyn ObjectStore>, quarantine: Arc<dyn ObjectStore>) -> Self {
-        Self { lake, quarantine }
+        Self { lake: Some(lake), quarantine }
+    }
+
+    /// A publisher of a deployment that has no lake: of an outcome it writes the quarantine alone.
+    pub fn without_lake(quarantine: Arc<dyn ObjectStore>) -> Self {
+        Self { lake: None, quarantine }
     }
 
     /// Writes every group that is not there yet. An object that exists is this batch's own, from an earlier attempt, and
@@ -77,22 +85,48 @@ impl Publisher {
     /// When a store fails or denies.
     pub async fn published(&self, outcome: &Outcome) -> Result<Option<String>, StoreError> {
         for group in &outcome.manifest().groups {
-            if store::exists(self.store(group.destination), &group.key).await? {
+            let Some(store) = self.store(group.destination) else { continue };
+            if store::exists(store, &group.key).await? {
                 return Ok(Some(group.key.clone()));
             }
         }
         Ok(None)
     }
 
-    fn store(&self, destination: Destination) -> &dyn ObjectStore {
+    /// Publishes an outcome over what its batch has published before, and removes what it lacks of that.
+    pub(crate) async fn replace(&self, outcome: &Outcome, old: &BTreeSet<Placed>) -> Result<Replaced, StoreError> {
+        const PUBLISH: &str = "publish over";
+        let groups = &outcome.manifest().groups;
+        let of = |group: &GroupEntry| Placed { destination: group.destination, key: group.key.clone() };
+        let (replaced, new): (Vec<_>, Vec<_>) = groups.iter().partition(|group| old.contains(&of(group)));
+        let mut done = Replaced::default();
+        for group in new.into_iter().chain(replaced) {
+            let Some(store) = self.store(group.destination) else { continue };
+            let payload = PutPayload::from_bytes(outcome.group_bytes(group));
+            let put = store.put(&store::path(PUBLISH, &group.key)?, payload).await;
+            put.map_err(|error| store::failed(store, PUBLISH, &group.key, &error))?;
+            done.published.objects += 1;
+            done.published.bytes += group.length;
+        }
+        let kept: BTreeSet<Placed> = groups.iter().map(of).collect();
+        for object in old.difference(&kept) {
+            let Some(store) = self.store(object.destination) else { continue };
+            let removed = store::remove(store, "remove", &object.key).await?;
+            done.removed += u64::from(removed);
+        }
+        Ok(done)
+    }
+
+    /// `None`: the deployment does not have it.
+    fn store(&self, destination: Destination) -> Option<&dyn ObjectStore> {
         match destination {
-            Destination::Lake => &*self.lake,
-            Destination::Quarantine => &*self.quarantine,
+            Destination::Lake => self.lake.as_deref(),
+            Destination::Quarantine => Some(&*self.quarantine),
         }
     }
 
     async fn put(&self, group: GroupEntry, outcome: &Outcome) -> Result<Published, StoreError> {
-        let store = self.store(group.destination);
+        let Some(store) = self.store(group.destination) else { return Ok(Published::default()) };
         let payload = PutPayload::from_bytes(outcome.group_bytes(&group));
         let new = store::create(store, "publish", &group.key, payload).await?;
         Ok(match new {

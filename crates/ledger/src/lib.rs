@@ -14,6 +14,7 @@
 //! ```
 
 pub mod conformance;
+mod dynamodb;
 mod item;
 mod lease;
 mod memory;
@@ -22,6 +23,7 @@ mod model;
 mod set_position;
 mod sqlite;
 
+pub use dynamodb::{DynamoLedger, InvalidTtlAttribute};
 pub use item::{Expected, Item, LeaseRequest, PartitionKey, Plan, Policy};
 pub use lease::{Lease, Outbox, OutboxError, Planned, ProtocolError, Sent};
 pub use memory::MemoryLedger;

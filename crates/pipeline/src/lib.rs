@@ -3,35 +3,44 @@
 //! - [`Poll`] reads a hub's partitions ([`EventSource`]) and puts batches into the queue, with the ledger's lease, plan and
 //!   commit.
 //! - [`Transform`] takes batches from the queue, maps them ([`Transformer`]), stages and publishes the outcome.
+//! - [`ImportFindings`] takes the findings that the transformer put aside to Security Hub.
 //! - [`Positions`] shows where partitions stand, and moves one.
 //! - [`RedriveLetters`] and [`RedriveRecords`] bring back what was set aside: dead letters, and quarantined records.
 //! - [`ChangedMappings`] are mapping files that take the built-in ones' place without a release, if they pass.
+//! - [`RegisterSources`] gives each enabled class its custom source of the lake.
 //!
-//! Both jobs are made of plain public fields: whoever runs one chooses each back end. Time comes from a [`Clock`].
+//! The jobs are made of plain public fields: whoever runs one chooses each back end. Time comes from a [`Clock`].
 //!
 //! **Invariant:** only this crate sees both a source and a destination.
 
 mod beside;
 mod clock;
+mod import;
 mod mappings;
 mod mark;
+mod message;
+mod pack;
 mod poll;
 mod positions;
 mod progress;
 mod redrive;
+mod register;
 mod source;
 mod stop;
 mod transform;
 
 pub use clock::Clock;
+pub use import::{ImportConfig, ImportError, ImportFindings, ImportReport, Imported, NotFindings};
 pub use mappings::{ChangedMappings, InvalidMappingsUri, MappingsRefused, MappingsUri};
+pub use mark::attempt as worker_mark;
 pub use poll::{PartitionReport, PartitionState, Poll, PollConfig, PollReport};
 pub use positions::{Move, Positions, PositionsError, Standing, Target};
 pub use progress::Progress;
 pub use redrive::{LetterFilter, LettersReport, RecordFilter, RecordsReport, RedriveLetters, RedriveRecords};
+pub use register::{RegisterError, RegisterReport, RegisterSources, SourceSet};
 pub use source::{EventSource, HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 pub use stop::Stop;
 pub use transform::{
-    Again, DeliverError, Delivered, Input, InputBody, InputEvent, Made, Transform, TransformConfig, TransformError,
-    TransformReport, Transformer,
+    Again, DeliverError, Delivered, Derived, Findings, Input, InputBody, InputEvent, Made, Trail, Transform,
+    TransformConfig, TransformError, TransformReport, Transformer,
 };

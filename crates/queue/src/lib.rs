@@ -2,7 +2,7 @@
 //!
 //! [`Queue`] is the part of a cloud queue that the jobs need, with its semantics and its limits: a message that is
 //! received becomes invisible for a while and comes back unless it is deleted; one that came back too often moves to the
-//! dead letters. [`MemoryQueue`] and [`SqliteQueue`] are the local mode, not test doubles. They refuse what the strictest
+//! dead letters. [`MemoryQueue`] and [`SqliteQueue`] are the local mode, not test doubles; [`SqsQueue`] is a deployment's. They refuse what the strictest
 //! backend refuses (see [`check_body`]), so that what runs on one machine runs in the cloud too. [`conformance`] is the
 //! suite that every backend passes.
 //!
@@ -15,6 +15,7 @@ pub mod conformance;
 mod memory;
 mod outbox;
 mod sqlite;
+mod sqs;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub use body::{MAX_MESSAGE_BYTES, check_body};
 pub use memory::MemoryQueue;
 pub use outbox::QueueOutbox;
 pub use sqlite::SqliteQueue;
+pub use sqs::{InvalidSqsAddress, SqsAddress, SqsQueue};
 
 /// Most messages that one receive returns.
 pub const MAX_RECEIVE: usize = 10;
@@ -38,6 +40,20 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// A body that [`check_body`] refuses, or [`QueueError::Backend`]: then nothing is known of whether it was sent.
     async fn send(&self, body: &str) -> Result<(), QueueError>;
+
+    /// Puts many messages into the queue, in fewer calls where the backend has such; all are durable when this returns. No
+    /// order is promised.
+    ///
+    /// # Errors
+    /// A body that [`check_body`] refuses, before anything is sent, or [`QueueError::Backend`]: then some of the messages
+    /// may have been sent, and all of them are to be sent again.
+    async fn send_all(&self, bodies: &[String]) -> Result<(), QueueError> {
+        bodies.iter().try_for_each(|body| check_body(body))?;
+        for body in bodies {
+            self.send(body).await?;
+        }
+        Ok(())
+    }
 
     /// Takes up to `max` visible messages ([`MAX_RECEIVE`] at most) and hides them for `visibility`. When there are none,
     /// waits up to `wait` for some. Fewer messages than there are may come back.
@@ -63,6 +79,17 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`QueueError::Backend`]; the message may come back.
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError>;
+
+    /// Deletes many received messages, as [`Queue::delete`] does one, in fewer calls where the backend has such.
+    ///
+    /// # Errors
+    /// [`QueueError::Backend`]; messages that were not deleted come back.
+    async fn delete_all(&self, receipts: &[Receipt]) -> Result<(), QueueError> {
+        for receipt in receipts {
+            self.delete(receipt).await?;
+        }
+        Ok(())
+    }
 
     /// How many messages there are. A remote backend may be some seconds behind.
     ///

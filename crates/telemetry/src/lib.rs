@@ -4,11 +4,13 @@
 //!   from it.
 //! - [`Metrics`] counts in memory; [`Metrics::snapshot`] is what a summary prints, [`Snapshot::emf`] what CloudWatch reads
 //!   from a log line (embedded metric format).
+//! - [`catalogue`] writes the list as files: `infra/generated/metrics.json` and `docs/METRICS.md`.
 //! - [`logging`] sets up structured logs.
 //!
 //! Levels: INFO, one line a batch or a run. WARN, something went wrong and **nothing was lost**. ERROR, an event was lost or a
 //! person must act. No level carries an event's content, a secret or personal data.
 
+pub mod catalogue;
 mod emf;
 pub mod logging;
 mod metric;

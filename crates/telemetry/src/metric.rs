@@ -77,6 +77,8 @@ metrics! {
     ObjectsWritten: Count, false, None, "Objects published to the lake.";
     BytesWritten: Bytes, false, None, "Bytes published to the lake.";
     FindingsImported: Count, false, None, "Findings that the security hub accepted.";
+    TrailEventsDelivered: Count, false, None, "Events that CloudTrail Lake accepted.";
+    TrailEventsRefused: Count, false, Some("Code"), "Events that CloudTrail Lake refused for good: they are in the lake, and not there.";
     DeliveryErrors: Count, false, None, "Deliveries that failed and are tried again.";
     AccessDenied: Count, false, None, "Calls that a service refused for want of permission.";
     FlowTuples: Count, false, None, "Flow log tuples written.";

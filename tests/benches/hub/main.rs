@@ -179,6 +179,8 @@ fn jobs(connection: &str, folder: &Path) -> (Poll, Transform) {
         publisher: Publisher::new(store("lake"), store("quarantine")),
         transformer: Arc::new(Transformer::new(set, Options::default(), layout).unwrap()),
         flow_logs: None,
+        findings: None,
+        trail: None,
         metrics,
         clock,
         stop,

@@ -5,16 +5,31 @@
 //!
 //! - [`Server::moto`]: DynamoDB, S3, Secrets Manager, SQS and STS, quick to start, no state but its own.
 //! - [`Server::ministack`]: the same and Lambda, event source mappings and schedules, which run the real binary.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! - [`RuntimeApi`] is the other side of one function's process, for a test that invokes it directly.
+//! - [`Server::model`]: Security Hub, CloudTrail Lake's channels and Security Lake's custom sources, by AWS's service models.
+//! - [`Server::entra`]: Microsoft Entra's token endpoint, and the part of STS that tells it who an AWS role is.
+//!
+//! [`Proxy`] stands in front of one, makes it fail to order and counts what is asked of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
-use std::io::{BufRead, BufReader};
+mod make;
+mod proxy;
+mod runtime_api;
+
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::SystemTimeSource;
 use tributary_aws::SdkConfig;
+
+pub use proxy::{Asked, Fault, Proxy};
+pub use runtime_api::{Answer, RuntimeApi};
 
 /// The project's root.
 pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -62,6 +77,22 @@ impl Server {
         Self::start("ministack_server.py", |_| {})
     }
 
+    /// The model-driven server of our own: it judges every request. [`post`](Self::post) to `/_faults` says what shall go wrong,
+    /// [`get`](Self::get) of `/_state` what it holds and was asked; `model_server.py` describes both.
+    pub fn model() -> Option<Self> {
+        Self::start("model_server.py", |_| {})
+    }
+
+    /// Entra's token endpoint and STS, by TLS too with a certificate and its key (files, PEM). [`post`](Self::post) to `/control`
+    /// says who is known and what goes wrong, [`get`](Self::get) what was asked: `entra_server.py` describes both.
+    pub fn entra(tls: Option<(&Path, &Path)>) -> Option<Self> {
+        Self::start("entra_server.py", |command| {
+            if let Some((certificate, key)) = tls {
+                command.args([certificate, key]);
+            }
+        })
+    }
+
     /// A program of `tests/peers`, with the arguments and environment that `with` gives it.
     ///
     /// # Panics
@@ -83,15 +114,37 @@ impl Server {
         &self.endpoint
     }
 
+    /// What it answers to GET, past AWS's protocols.
+    ///
+    /// # Panics
+    /// When it does not answer, or an error.
+    pub fn get(&self, path: &str) -> String {
+        self.ask("GET", path, "")
+    }
+
+    /// What it answers to POST, past AWS's protocols.
+    ///
+    /// # Panics
+    /// When it does not answer, or an error.
+    pub fn post(&self, path: &str, body: &str) -> String {
+        self.ask("POST", path, body)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let address = self.endpoint.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+        write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{method} {path}: {head}\n{body}");
+        body.to_owned()
+    }
+
     /// The configuration of clients that talk to it, whatever this process's environment says.
     pub fn config(&self) -> SdkConfig {
-        let keys = Credentials::new("test", "test", None, None, "test");
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .credentials_provider(SharedCredentialsProvider::new(keys))
-            .endpoint_url(&self.endpoint)
-            .build()
+        config(&self.endpoint)
     }
 
     /// Makes `command` a client of it.
@@ -103,6 +156,20 @@ impl Server {
         }
         command.envs(SETTINGS).env("AWS_ENDPOINT_URL", &self.endpoint)
     }
+}
+
+/// As [`tributary_aws::load`] makes it but for the environment.
+fn config(endpoint: &str) -> SdkConfig {
+    let keys = Credentials::new("test", "test", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(keys))
+        .endpoint_url(endpoint)
+        // What an assumed role's credentials are renewed by.
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .time_source(SystemTimeSource::new())
+        .build()
 }
 
 impl Drop for Server {

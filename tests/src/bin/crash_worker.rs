@@ -12,9 +12,9 @@ use object_store::ObjectStore;
 use tributary_azure_eventhub::EventHubSource;
 use tributary_lake::{Durability, Layout, LocalStore, Publisher, Staging};
 use tributary_ledger::SqliteLedger;
-use tributary_mapping::{MappingSet, Options};
+use tributary_mapping::{Destination, MappingSet, Options};
 use tributary_ocsf::Version;
-use tributary_pipeline::{Clock, Poll, PollConfig, Stop, Transform, TransformConfig, Transformer};
+use tributary_pipeline::{Clock, Findings, Poll, PollConfig, Stop, Transform, TransformConfig, Transformer};
 use tributary_queue::{Queue, RedrivePolicy, SqliteQueue};
 use tributary_telemetry::Metrics;
 use tributary_tests::steps::{SteppedLedger, SteppedQueue, SteppedSource, SteppedStore, Steps};
@@ -66,6 +66,11 @@ fn jobs(connection: &str, folder: &Path, steps: &Arc<Steps>, without: Option<&st
     let queue: Arc<dyn Queue> = Arc::new(SteppedQueue::batches(Arc::new(queue), Arc::clone(steps)));
     let flow_logs = SqliteQueue::open(&state, "flow-logs", RedrivePolicy::default()).unwrap();
     let flow_logs: Arc<dyn Queue> = Arc::new(SteppedQueue::flow_logs(Arc::new(flow_logs), Arc::clone(steps)));
+    let findings = SqliteQueue::open(&state, "findings", RedrivePolicy::default()).unwrap();
+    let findings = Findings {
+        queue: Arc::new(SteppedQueue::findings(Arc::new(findings), Arc::clone(steps))),
+        destination: Destination::new("111122223333", "us-east-1").unwrap(),
+    };
     let store = |path: &Path| -> Arc<dyn ObjectStore> {
         let store = LocalStore::open(path, Durability::Cached).unwrap();
         Arc::new(SteppedStore(Arc::new(store), Arc::clone(steps)))
@@ -91,8 +96,19 @@ fn jobs(connection: &str, folder: &Path, steps: &Arc<Steps>, without: Option<&st
     };
     let mut config = TransformConfig::new("azure");
     config.visibility = VISIBILITY;
-    let (transformer, flow_logs) = (Arc::new(transformer), Some(flow_logs));
-    let transform = Transform { queue, staging, publisher, transformer, flow_logs, metrics, clock, stop, config };
+    let transform = Transform {
+        queue,
+        staging,
+        publisher,
+        transformer: Arc::new(transformer),
+        flow_logs: Some(flow_logs),
+        findings: Some(findings),
+        trail: None,
+        metrics,
+        clock,
+        stop,
+        config,
+    };
     (poll, transform)
 }
 

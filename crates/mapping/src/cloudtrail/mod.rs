@@ -101,6 +101,11 @@ impl AuditEvent {
         &self.event_data
     }
 
+    /// `id` and `eventData`, by value.
+    pub fn into_parts(self) -> (String, String) {
+        (self.id, self.event_data)
+    }
+
     /// `eventDataChecksum`: base64 of the SHA-256 of `eventData`.
     pub fn checksum(&self) -> String {
         STANDARD.encode(Sha256::digest(self.event_data.as_bytes()))

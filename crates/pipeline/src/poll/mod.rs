@@ -7,15 +7,18 @@
 
 mod partition;
 mod report;
+mod share;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
+use tracing::debug;
 use tributary_batch::MAX_BATCH_EVENTS;
 use tributary_lake::Staging;
-use tributary_ledger::{Ledger, Policy};
+
+use tributary_ledger::{Ledger, PartitionKey, Policy};
 use tributary_queue::Queue;
 use tributary_telemetry::Metrics;
 
@@ -35,6 +38,9 @@ pub struct PollConfig {
     pub initial_position: StartPosition,
     /// Whether a running lease is respected (workers that share) or displaced (the newest invocation wins).
     pub policy: Policy,
+    /// Whether this worker keeps to its share of the partitions and takes it from whoever has more. Otherwise it tries all of them,
+    /// each by [`policy`](Self::policy).
+    pub share: bool,
     /// How long a lease holds without a write.
     pub lease: Duration,
     /// How long a ledger item lives without a run: at least the hub's retention.
@@ -55,6 +61,7 @@ impl PollConfig {
             worker: worker.into(),
             initial_position: StartPosition::Earliest,
             policy: Policy::Displace,
+            share: false,
             lease: Duration::from_secs(120),
             time_to_live: Duration::from_secs(168 * 3_600),
             parallel: 8,
@@ -101,10 +108,34 @@ impl Poll {
             let count = partitions.len();
             partitions.rotate_left(turn % count);
         }
-        let runs = partitions.into_iter().map(|partition| partition::run(self, partition, deadline));
+        let turns = self.turns(partitions).await;
+        let runs = turns.into_iter().map(|(partition, policy)| partition::run(self, partition, policy, deadline));
         let mut reports: Vec<PartitionReport> =
             futures_util::stream::iter(runs).buffer_unordered(self.config.parallel.max(1)).collect().await;
         reports.sort_by(|a, b| (a.partition.len(), &a.partition).cmp(&(b.partition.len(), &b.partition)));
         Ok(PollReport { partitions: reports })
+    }
+
+    /// The partitions to try, in order, each with whether a running lease is respected.
+    async fn turns(&self, partitions: Vec<String>) -> Vec<(String, Policy)> {
+        let by_policy = |partitions: Vec<String>| {
+            partitions.into_iter().map(|partition| (partition, self.config.policy)).collect::<Vec<_>>()
+        };
+        if !self.config.share {
+            return by_policy(partitions);
+        }
+        let hub = self.source.hub();
+        let prefix = PartitionKey::new(&hub.namespace, &hub.hub, &hub.consumer_group, "");
+        match self.ledger.list(prefix.as_str()).await {
+            Ok(items) => {
+                let id = |key: String| key.strip_prefix(prefix.as_str()).unwrap_or_default().to_owned();
+                let standing = items.into_iter().map(|(key, item)| (id(key), item)).collect();
+                share::turns(partitions, &standing, &self.config.worker, self.clock.now())
+            }
+            Err(error) => {
+                debug!("cannot see the other workers' leases, taking what is free: {error}");
+                by_policy(partitions)
+            }
+        }
     }
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
-use tributary_batch::envelope::{self, Encoded};
 use tributary_batch::{Batch, Event, MAX_BATCH_BYTES, Packer, SequenceNumber, SourceRef};
-use tributary_ledger::{Lease, LeaseRequest, PartitionKey, Plan, Planned, ProtocolError, Sent};
+use tributary_ledger::{Lease, LeaseRequest, PartitionKey, Plan, Planned, Policy, ProtocolError, Sent};
 use tributary_queue::QueueOutbox;
 use tributary_telemetry::Metric;
 
 use super::Poll;
 use super::report::{PartitionReport, PartitionState};
 use crate::mark::attempt;
+use crate::message::message_of;
 use crate::source::{HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 
 /// Longest wait for events before the lease and the hub are looked at again.
@@ -46,10 +46,10 @@ impl Stopped {
     }
 }
 
-pub(super) async fn run(job: &Poll, partition: String, deadline: Instant) -> PartitionReport {
+pub(super) async fn run(job: &Poll, partition: String, policy: Policy, deadline: Instant) -> PartitionReport {
     let hub = job.source.hub();
     let mut turn = Turn { job, hub, partition, deadline, report: None, lost: 0, events: 0, batches: 0 };
-    let state = match turn.lease_and_work().await {
+    let state = match turn.lease_and_work(policy).await {
         Ok(state) => state,
         Err(stopped) => stopped.state(),
     };
@@ -83,7 +83,7 @@ struct Turn<'r> {
 }
 
 impl Turn<'_> {
-    async fn lease_and_work(&mut self) -> Result<PartitionState, Stopped> {
+    async fn lease_and_work(&mut self, policy: Policy) -> Result<PartitionState, Stopped> {
         if self.is_over() {
             return Err(Stopped::Send("the run's time was used up before this partition's turn".to_owned()));
         }
@@ -94,7 +94,7 @@ impl Turn<'_> {
             now: job.clock.now(),
             duration: millis(config.lease),
             time_to_live: millis(config.time_to_live),
-            policy: config.policy,
+            policy,
         };
         let ledger = Arc::clone(&job.ledger);
         let Some(mut lease) = Lease::take(ledger, key, &request).await.map_err(ProtocolError::from)? else {
@@ -347,16 +347,7 @@ impl Turn<'_> {
         let batch =
             Batch { module: self.job.config.module.clone(), source, first: plan.first, last: plan.last, events };
         let id = batch.id();
-        let encoded = tokio::task::spawn_blocking(move || envelope::encode(&batch));
-        let encoded = encoded.await.map_err(|error| Stopped::Send(format!("packing batch {id}: {error}")))?;
-        let message = match encoded.map_err(|error| Stopped::Send(format!("packing batch {id}: {error}")))? {
-            Encoded::Inline(message) => message,
-            Encoded::Claim { key, bytes, message } => {
-                let put = self.job.staging.put_claim(&key, bytes.into()).await;
-                put.map_err(|error| Stopped::Send(error.to_string()))?;
-                message
-            }
-        };
+        let message = message_of(batch, &self.job.staging).await.map_err(Stopped::Send)?;
         let outbox = QueueOutbox::new(self.job.queue.as_ref());
         let (mut planned, mut pause) = (planned, SEND_PAUSE);
         for attempt in 1.. {

@@ -15,7 +15,6 @@ use tributary_lake::{
     QuarantineReader, Staged, StoreError,
 };
 use tributary_mapping::parse_timestamp;
-use tributary_queue::QueueError;
 use tributary_telemetry::Metric;
 
 use crate::transform::Again;
@@ -112,8 +111,6 @@ enum Stays {
     Deliver(#[from] DeliverError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the queue of notifications: {0}")]
-    Notify(#[from] QueueError),
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] QuarantineReadError),
     #[error(
@@ -122,6 +119,16 @@ enum Stays {
          object, and redrive again"
     )]
     Unstaged(String),
+}
+
+impl Stays {
+    fn is_denied(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_denied(),
+            Self::Deliver(error) => error.is_denied(),
+            _ => false,
+        }
+    }
 }
 
 impl RedriveRecords {
@@ -149,7 +156,7 @@ impl RedriveRecords {
                 Ok(Some(next)) => keys.push_front(next),
                 Ok(None) => {}
                 Err(error) => {
-                    if let Stays::Store(StoreError::Denied { .. }) = &error {
+                    if error.is_denied() {
                         self.transform.metrics.count(Metric::AccessDenied, 1);
                     }
                     warn!(object = %key, "{error}; its records stay in quarantine");
@@ -203,9 +210,9 @@ impl RedriveRecords {
             let kind = entry.kind.as_ref().map(|kind| kind.to_string());
             *tried.entry((entry.reason.to_string(), kind)).or_default() += 1;
         }
-        let (made, kept) = self.make(key, entries, chosen).await?;
+        let (mut made, kept) = self.make(key, entries, chosen).await?;
         if !self.dry_run {
-            self.deliver(key, &made, report).await?;
+            self.deliver(key, &mut made, report).await?;
         }
         let counts = made.outcome.manifest().counts;
         for (what, records) in tried {
@@ -229,21 +236,23 @@ impl RedriveRecords {
         chosen: Vec<bool>,
     ) -> Result<(Made, u64), DeliverError> {
         let kept = chosen.iter().filter(|chosen| !**chosen).count() as u64;
-        let (key, routes) = (key.clone(), self.transform.flow_logs.is_some());
-        let made = self.transform.on_a_thread(key.batch.next_redrive(), move |transformer| {
-            transformer.again(&Again { key: &key, entries: &entries, chosen: &chosen, routes })
+        let key = key.clone();
+        let made = self.transform.on_a_thread(key.batch.next_redrive(), move |transformer, wanted| {
+            transformer.again(&Again { key: &key, entries: &entries, chosen: &chosen, derived: wanted.derived() })
         });
         Ok((made.await?, kept))
     }
 
     /// Stages, publishes and retires, as a message is delivered.
-    async fn deliver(&self, key: &QuarantineKey, made: &Made, report: &mut RecordsReport) -> Result<(), Stays> {
+    async fn deliver(&self, key: &QuarantineKey, made: &mut Made, report: &mut RecordsReport) -> Result<(), Stays> {
         let transform = &self.transform;
         // Nothing was staged for this redrive: what is published of it would be taken for this attempt's, and is not.
         if let Some(found) = transform.publisher.published(&made.outcome).await? {
             return Err(Stays::Unstaged(found));
         }
         transform.hand_on(made).await?;
+        // Before the outcome is staged, as a run that finds it staged maps nothing.
+        transform.send_trail(&key.batch.next_redrive(), std::mem::take(&mut made.trail)).await?;
         match transform.staging.stage(&made.outcome).await? {
             Staged::New => {
                 transform.count(made);

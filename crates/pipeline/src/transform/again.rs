@@ -6,7 +6,7 @@ use tributary_batch::{BatchId, TimestampMs};
 use tributary_lake::{QuarantineEntry, QuarantineKey, quarantine_object_at};
 use tributary_mapping::{Mapper, Origin, Reason, Refused, Scratch, parse_timestamp};
 
-use super::outcome::{BINARY, Made, Sorted, TransformError, Transformer};
+use super::outcome::{BINARY, Derived, Made, Sorted, TransformError, Transformer};
 
 /// A quarantine object of which some records are tried once more.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub struct Again<'q> {
     pub entries: &'q [QuarantineEntry<'static>],
     /// Which of them are tried; the others stay what they are.
     pub chosen: &'q [bool],
-    /// Whether somebody takes notifications.
-    pub routes: bool,
+    /// What is made beside the outcome.
+    pub derived: Derived<'q>,
 }
 
 /// What a record inherits from the event that it came in.
@@ -86,10 +86,10 @@ impl Transformer {
             }
             owners.resize(fates.len(), (entry, place.filed_time, place.index, parted || place.part.is_some()));
         }
-        let mut sorted = Sorted::default();
+        let mut sorted = Sorted::new(self.set.schema(), input.derived);
         sorted.refused = kept;
         for (fate, (entry, filed_time, index, parted)) in fates.iter().zip(&owners) {
-            sorted.add(fate, *filed_time, input.routes, |record| self.refused_again(entry, record, *index, *parted));
+            sorted.add(fate, *filed_time, |record| self.refused_again(entry, record, *index, *parted));
         }
         let id = input.key.batch.next_redrive();
         let key = input.key.of_batch(id.clone());

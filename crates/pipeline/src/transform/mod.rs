@@ -1,14 +1,17 @@
 //! The transform job: from messages in the queue to objects in the lake and in quarantine.
 //!
-//! For each message: read the batch, map its records, hand on its notifications, stage the whole outcome create-only, publish from what is staged (this
-//! attempt's outcome or an earlier one's), delete the message last (`docs/GUARANTEES.md`, transformer, rules 8 and 10). A message that fails
-//! stays: the queue delivers it again, and after several times puts it among its dead letters.
+//! For each message: read the batch, map its records, hand on its notifications and findings, stage the whole outcome create-only, publish
+//! from what is staged (this attempt's outcome or an earlier one's), send its trail events, delete the message last (`docs/GUARANTEES.md`,
+//! transformer, rules 8 and 10). A message that fails stays: the queue delivers it again, and after several times puts it among its dead
+//! letters.
 
 mod again;
 mod notifications;
 mod outcome;
+mod trail;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,15 +20,20 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use tributary_batch::envelope::{self, Decoded, EnvelopeError, Foreign};
 use tributary_batch::{Batch, BatchId};
+use tributary_delivery::{Failure, SinkError};
 use tributary_lake::{Counts, Publisher, Staged, Staging, StoreError};
-use tributary_mapping::parse_timestamp;
+use tributary_mapping::asff::Finding;
+use tributary_mapping::cloudtrail::AuditEvent;
+use tributary_mapping::{Destination, parse_timestamp};
 use tributary_queue::{Message, Queue, QueueError};
 use tributary_telemetry::{Metric, Metrics};
 
-use crate::{Clock, Stop};
+use crate::{Clock, Stop, import};
+
+pub use trail::Trail;
 
 pub use again::Again;
-pub use outcome::{Input, InputBody, InputEvent, Made, TransformError, Transformer};
+pub use outcome::{Derived, Input, InputBody, InputEvent, Made, TransformError, Transformer};
 
 /// Messages that one receive may bring.
 const RECEIVE: usize = 10;
@@ -54,6 +62,17 @@ pub enum DeliverError {
     /// The queue of notifications failed.
     #[error("the queue of flow log notifications: {0}")]
     Notify(#[from] QueueError),
+    /// The queue of findings failed.
+    #[error("the queue of findings: {0}")]
+    Findings(QueueError),
+    /// Trail events were not accepted.
+    #[error("batch {batch}: {error}")]
+    Trail {
+        /// The batch; it is in the lake.
+        batch: BatchId,
+        /// Why.
+        error: SinkError,
+    },
     /// The mapping's thread ended.
     #[error("batch {batch}: mapping ended early ({detail}); nothing of it was written")]
     Ended {
@@ -62,6 +81,17 @@ pub enum DeliverError {
         /// How.
         detail: String,
     },
+}
+
+impl DeliverError {
+    /// Whether a permission is missing (metric `AccessDenied`).
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Denied { .. }) => true,
+            Self::Trail { error, .. } => error.failure == Failure::Denied,
+            _ => false,
+        }
+    }
 }
 
 /// What a deployment chooses for transforming.
@@ -83,6 +113,15 @@ impl TransformConfig {
     }
 }
 
+/// Findings on their way to Security Hub.
+#[derive(Clone)]
+pub struct Findings {
+    /// Where they wait for [`ImportFindings`](crate::ImportFindings).
+    pub queue: Arc<dyn Queue>,
+    /// The account and region whose Security Hub imports them.
+    pub destination: Destination,
+}
+
 /// The job with everything it needs.
 #[derive(Clone)]
 pub struct Transform {
@@ -96,6 +135,10 @@ pub struct Transform {
     pub transformer: Arc<Transformer>,
     /// Where notifications of flow log blobs go; to quarantine without it.
     pub flow_logs: Option<Arc<dyn Queue>>,
+    /// Where findings go beside the lake.
+    pub findings: Option<Findings>,
+    /// Where every event goes beside the lake.
+    pub trail: Option<Trail>,
     /// What is counted.
     pub metrics: Metrics,
     /// The time, for input that brings none.
@@ -121,6 +164,10 @@ pub struct Delivered {
     pub bytes: u64,
     /// Rows in the lake by `class_uid`.
     pub classes: BTreeMap<i32, u64>,
+    /// Findings put into their queue by this attempt.
+    pub findings: u64,
+    /// Trail events accepted in this attempt.
+    pub trail: u64,
 }
 
 /// What a run did.
@@ -138,6 +185,10 @@ pub struct TransformReport {
     pub routed: u64,
     /// Records left out by this run.
     pub skipped: u64,
+    /// Findings put into their queue by this run.
+    pub findings: u64,
+    /// Trail events accepted in this run.
+    pub trail: u64,
     /// Records mapped by this run, by `class_uid`.
     pub classes: BTreeMap<i32, u64>,
     /// The last failure.
@@ -153,6 +204,8 @@ impl TransformReport {
         self.quarantined += other.quarantined;
         self.routed += other.routed;
         self.skipped += other.skipped;
+        self.findings += other.findings;
+        self.trail += other.trail;
         for (class, rows) in &other.classes {
             *self.classes.entry(*class).or_default() += rows;
         }
@@ -185,9 +238,18 @@ impl Transform {
         let deadline = Instant::now() + budget;
         let mut report = TransformReport::default();
         loop {
-            report.add(&self.run(Duration::from_millis(200)).await?);
+            let came = self.run(Duration::from_millis(200)).await?;
+            report.add(&came);
+            if self.stop.is_set() || Instant::now() >= deadline {
+                return Ok(report);
+            }
+            // A remote queue's counts are some seconds old, and each is a request: only a receive that finds nothing says
+            // that nothing is there, and the counts whether something will come back.
+            if came.delivered + came.failed > 0 {
+                continue;
+            }
             let counts = self.queue.counts().await?;
-            if (counts.visible == 0 && counts.in_flight == 0) || self.stop.is_set() || Instant::now() >= deadline {
+            if counts.visible == 0 && counts.in_flight == 0 {
                 return Ok(report);
             }
         }
@@ -195,17 +257,9 @@ impl Transform {
 
     /// Delivers one message and deletes it, extending its visibility meanwhile.
     async fn settle(&self, message: Message) -> TransformReport {
-        let work = self.deliver(&message.body, &message.id);
-        tokio::pin!(work);
-        let delivered = loop {
-            tokio::select! {
-                delivered = &mut work => break delivered,
-                () = tokio::time::sleep(self.config.visibility / 2) => {
-                    if let Err(error) = self.queue.extend(&message.receipt, self.config.visibility).await {
-                        debug!(message = %message.id, "cannot extend its visibility: {error}");
-                    }
-                }
-            }
+        let delivered = tokio::select! {
+            delivered = self.deliver(&message.body, &message.id) => delivered,
+            never = self.hold(&message) => match never {},
         };
         let failed = |detail: String| {
             self.metrics.count(Metric::DeliveryErrors, 1);
@@ -214,7 +268,7 @@ impl Transform {
         };
         match delivered {
             Err(error) => {
-                if let DeliverError::Store(StoreError::Denied { .. }) = &error {
+                if error.is_denied() {
                     self.metrics.count(Metric::AccessDenied, 1);
                 }
                 failed(error.to_string())
@@ -230,11 +284,24 @@ impl Transform {
                         quarantined: new * delivered.counts.quarantined,
                         routed: new * delivered.counts.routed,
                         skipped: new * delivered.counts.skipped,
+                        findings: delivered.findings,
+                        trail: delivered.trail,
                         classes: if delivered.earlier { BTreeMap::new() } else { delivered.classes },
                         ..TransformReport::default()
                     }
                 }
             },
+        }
+    }
+
+    /// Keeps a message hidden for as long as this is polled: early enough that one failure does no harm, and beside the
+    /// work, which a slow queue must not hold up.
+    async fn hold(&self, message: &Message) -> Infallible {
+        loop {
+            tokio::time::sleep(self.config.visibility / 3).await;
+            if let Err(error) = self.queue.extend(&message.receipt, self.config.visibility).await {
+                debug!(message = %message.id, "cannot extend its visibility: {error}");
+            }
         }
     }
 
@@ -253,7 +320,7 @@ impl Transform {
             }
             Decoded::Foreign(foreign) => self.map_foreign(foreign).await?,
         };
-        self.hand_on(&made).await?;
+        let findings = self.hand_on(&made).await?;
         let (outcome, earlier) = match self.staging.stage(&made.outcome).await? {
             Staged::New => {
                 self.count(&made);
@@ -267,38 +334,52 @@ impl Transform {
         let manifest = outcome.manifest();
         let counts = manifest.counts;
         info!(batch = %manifest.batch, records = counts.records, mapped = counts.mapped, quarantined = counts.quarantined,
-            routed = counts.routed, skipped = counts.skipped, objects = published.objects, earlier, "batch delivered");
+            routed = counts.routed, skipped = counts.skipped, objects = published.objects, findings, earlier, "batch published");
+        // Last: the lake has the batch whatever this service does.
+        let batch = manifest.batch.clone();
+        let trail = self.send_trail(&batch, made.trail).await?;
         let mut classes = BTreeMap::new();
         for group in &manifest.groups {
             if let Some(class) = group.class {
                 *classes.entry(class).or_default() += group.rows;
             }
         }
-        let batch = manifest.batch.clone();
-        Ok(Delivered { batch, earlier, counts, objects: published.objects, bytes: published.bytes, classes })
+        let (objects, bytes) = (published.objects, published.bytes);
+        Ok(Delivered { batch, earlier, counts, objects, bytes, classes, findings, trail })
     }
 
-    /// What goes to other queues. At every attempt, and before the outcome says that it is done: an attempt that finds it
-    /// staged may route differently, by other maps or for want of the queue.
-    pub(crate) async fn hand_on(&self, made: &Made) -> Result<(), QueueError> {
-        match &self.flow_logs {
-            Some(queue) => {
-                notifications::send(queue.as_ref(), made.routed.iter().map(|(_, message)| message.as_str())).await
-            }
-            None => Ok(()),
+    /// What goes to other queues: notifications and findings, and how many of these there are. At every attempt, and before
+    /// the outcome says that it is done: an attempt that finds it staged may route and find differently, by other maps or
+    /// for want of a queue.
+    pub(crate) async fn hand_on(&self, made: &Made) -> Result<u64, DeliverError> {
+        if let Some(queue) = &self.flow_logs {
+            notifications::send(queue.as_ref(), made.routed.iter().map(|(_, message)| message.as_str())).await?;
+        }
+        let Some(Findings { queue, .. }) = &self.findings else { return Ok(0) };
+        let messages = import::messages(&made.outcome.manifest().batch, made.findings.iter().map(Finding::json));
+        queue.send_all(&messages).await.map_err(DeliverError::Findings)?;
+        Ok(made.findings.len() as u64)
+    }
+
+    /// Sends an attempt's trail events; returns how many there are.
+    pub(crate) async fn send_trail(&self, batch: &BatchId, events: Vec<AuditEvent>) -> Result<u64, DeliverError> {
+        match &self.trail {
+            Some(trail) => trail.send(batch, events, &self.metrics).await,
+            None => Ok(0),
         }
     }
 
     async fn map_batch(&self, batch: Batch) -> Result<Made, DeliverError> {
-        let routes = self.flow_logs.is_some();
-        self.on_a_thread(batch.id(), move |transformer| transformer.outcome(&Input::batch(&batch).routing(routes)))
-            .await
+        self.on_a_thread(batch.id(), move |transformer, wanted| {
+            transformer.outcome(&Input::batch(&batch).deriving(wanted.derived()))
+        })
+        .await
     }
 
     /// Foreign input has no hub's word on when it came: a record without a time of its own is refused.
     async fn map_foreign(&self, foreign: Foreign) -> Result<Made, DeliverError> {
-        let (module, now, routes) = (self.config.module.clone(), self.clock.now(), self.flow_logs.is_some());
-        self.on_a_thread(foreign.id.clone(), move |transformer| {
+        let (module, now) = (self.config.module.clone(), self.clock.now());
+        self.on_a_thread(foreign.id.clone(), move |transformer, wanted| {
             let enqueued_time = foreign.event.enqueued_time.as_deref().and_then(parse_timestamp);
             let event = InputEvent {
                 uid: foreign.id.to_string(),
@@ -307,7 +388,7 @@ impl Transform {
                 position: serde_json::json!({"messageId": foreign.message_id, "enqueuedTime": enqueued_time}),
                 body: InputBody::Text(&foreign.event.body),
             };
-            transformer.outcome(&Input { id: foreign.id.clone(), module: &module, events: vec![event], routes })
+            transformer.outcome(&Input::new(foreign.id.clone(), &module, vec![event]).deriving(wanted.derived()))
         })
         .await
     }
@@ -316,10 +397,15 @@ impl Transform {
     pub(crate) async fn on_a_thread(
         &self,
         batch: BatchId,
-        work: impl FnOnce(&Transformer) -> Result<Made, TransformError> + Send + 'static,
+        work: impl FnOnce(&Transformer, &Wanted) -> Result<Made, TransformError> + Send + 'static,
     ) -> Result<Made, DeliverError> {
         let transformer = Arc::clone(&self.transformer);
-        let done = tokio::task::spawn_blocking(move || work(&transformer)).await;
+        let wanted = Wanted {
+            routes: self.flow_logs.is_some(),
+            findings: self.findings.as_ref().map(|findings| findings.destination.clone()),
+            trail: self.trail.as_ref().map(|trail| trail.destination.clone()),
+        };
+        let done = tokio::task::spawn_blocking(move || work(&transformer, &wanted)).await;
         Ok(done.map_err(|error| DeliverError::Ended { batch, detail: error.to_string() })??)
     }
 
@@ -339,6 +425,19 @@ impl Transform {
         if made.redactions > 0 {
             self.metrics.count(Metric::Redactions, made.redactions);
         }
+    }
+}
+
+/// What is made of a batch beside its outcome.
+pub(crate) struct Wanted {
+    routes: bool,
+    findings: Option<Destination>,
+    trail: Option<Destination>,
+}
+
+impl Wanted {
+    pub(crate) fn derived(&self) -> Derived<'_> {
+        Derived { routes: self.routes, findings: self.findings.as_ref(), trail: self.trail.as_ref() }
     }
 }
 

@@ -10,7 +10,12 @@ use tributary_lake::{
     LakeError, LakeWriter, Layout, Outcome, OutcomeBuilder, QuarantineEntry, QuarantineError, QuarantineObject, Row,
     quarantine_object, received_at,
 };
-use tributary_mapping::{Mapper, MappingSet, Options, Origin, Outcome as Fate, Reason, Refused, Scratch};
+use tributary_mapping::asff::{self, Finding};
+use tributary_mapping::cloudtrail::{self, AuditEvent};
+use tributary_mapping::{
+    Destination, Mapped, Mapper, MappingSet, Options, Origin, Outcome as Fate, Reason, Refused, Scratch,
+};
+use tributary_ocsf::Schema;
 
 /// What quarantine says of a body that is no text.
 pub(super) const BINARY: &str = "the body is not utf-8; raw is its bytes in base64";
@@ -46,8 +51,19 @@ pub struct Input<'i> {
     pub module: &'i str,
     /// The events.
     pub events: Vec<InputEvent<'i>>,
+    /// What is made beside the outcome.
+    pub derived: Derived<'i>,
+}
+
+/// What is made of records beside the outcome: nothing by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Derived<'i> {
     /// Whether somebody takes notifications; they go to quarantine where nobody does.
     pub routes: bool,
+    /// Whom findings are addressed to, where they are wanted.
+    pub findings: Option<&'i Destination>,
+    /// Whom trail events are addressed to, where they are wanted.
+    pub trail: Option<&'i Destination>,
 }
 
 /// One event with what its records inherit from it.
@@ -90,14 +106,18 @@ impl<'i> Input<'i> {
                 Body::Binary(bytes) => InputBody::Binary(bytes),
             },
         };
-        Self { id: batch.id(), module: &batch.module, events: batch.events.iter().map(event).collect(), routes: false }
+        Self::new(batch.id(), &batch.module, batch.events.iter().map(event).collect())
     }
 
-    /// With notifications handed on, or not.
+    /// Events under a name: notifications go to quarantine, nothing else than the outcome is made.
+    pub fn new(id: BatchId, module: &'i str, events: Vec<InputEvent<'i>>) -> Self {
+        Self { id, module, events, derived: Derived::default() }
+    }
+
+    /// With notifications handed on, and findings and trail events made, where they are wanted.
     #[must_use]
-    pub fn routing(mut self, routes: bool) -> Self {
-        self.routes = routes;
-        self
+    pub fn deriving(self, derived: Derived<'i>) -> Self {
+        Self { derived, ..self }
     }
 }
 
@@ -116,6 +136,10 @@ pub struct Made {
     pub routed: Vec<(String, String)>,
     /// Records left out, by rule.
     pub skipped: BTreeMap<String, u64>,
+    /// The form of Security Hub of every record that is a finding and goes there.
+    pub findings: Vec<Finding>,
+    /// The form of CloudTrail Lake of every record that was mapped.
+    pub trail: Vec<AuditEvent>,
     /// Secrets redacted.
     pub redactions: u64,
 }
@@ -172,9 +196,9 @@ impl Transformer {
                 }
             }
         }
-        let mut sorted = Sorted { refused, quarantined, ..Sorted::default() };
+        let mut sorted = Sorted { refused, quarantined, ..Sorted::new(self.set.schema(), input.derived) };
         for (fate, event) in fates.iter().zip(&owners) {
-            sorted.add(fate, event.filed_time, input.routes, |record| self.entry(event, record));
+            sorted.add(fate, event.filed_time, |record| self.entry(event, record));
         }
         let first = input.events.first().map_or(0, |event| event.filed_time);
         let quarantine = |entries: &[_]| quarantine_object(input.module, first, &input.id, entries);
@@ -190,7 +214,7 @@ impl Transformer {
         quarantine: impl FnOnce(&[QuarantineEntry<'e>]) -> Result<Option<QuarantineObject>, QuarantineError>,
         redactions: u64,
     ) -> Result<Made, TransformError> {
-        let Sorted { rows, refused, mapped, general, quarantined, routed, skipped } = sorted;
+        let Sorted { rows, refused, mapped, general, quarantined, routed, skipped, findings, trail, .. } = sorted;
         let made = self.writer.objects(id, &rows);
         let made = made.map_err(|source| TransformError::Lake { batch: id.clone(), source })?;
         let quarantine = quarantine(&refused);
@@ -200,7 +224,7 @@ impl Transformer {
             .quarantine(quarantine.as_ref())
             .aside(routed.len() as u64, skipped.values().sum())
             .build();
-        Ok(Made { outcome, mapped, quarantined, general, routed, skipped, redactions })
+        Ok(Made { outcome, mapped, quarantined, general, routed, skipped, findings, trail, redactions })
     }
 
     /// A refused record's line in quarantine.
@@ -240,8 +264,9 @@ impl Transformer {
 }
 
 /// Records by fate.
-#[derive(Default)]
 pub(super) struct Sorted<'e> {
+    schema: &'static Schema,
+    derived: Derived<'e>,
     rows: Vec<Row<'e>>,
     /// Lines of quarantine.
     pub(super) refused: Vec<QuarantineEntry<'e>>,
@@ -250,42 +275,65 @@ pub(super) struct Sorted<'e> {
     quarantined: BTreeMap<Reason, u64>,
     routed: Vec<(String, String)>,
     skipped: BTreeMap<String, u64>,
+    findings: Vec<Finding>,
+    trail: Vec<AuditEvent>,
 }
 
 impl<'e> Sorted<'e> {
+    pub(super) fn new(schema: &'static Schema, derived: Derived<'e>) -> Self {
+        Self {
+            schema,
+            derived,
+            rows: Vec::new(),
+            refused: Vec::new(),
+            mapped: BTreeMap::new(),
+            general: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+            routed: Vec::new(),
+            skipped: BTreeMap::new(),
+            findings: Vec::new(),
+            trail: Vec::new(),
+        }
+    }
+
     /// Puts a record where it belongs; `entry` makes its line in quarantine.
     pub(super) fn add(
         &mut self,
         fate: &'e Fate<'e>,
         filed_time: TimestampMs,
-        routes: bool,
         entry: impl FnOnce(Refused<'e>) -> QuarantineEntry<'e>,
     ) {
-        let refuse = |record: Refused<'e>| {
-            *self.quarantined.entry(record.reason).or_default() += 1;
-            self.refused.push(entry(record));
+        let refused = match fate {
+            Fate::Mapped(record) => return self.row(record, filed_time),
+            Fate::Skipped(record) => return count(&mut self.skipped, record.rule),
+            Fate::Routed(record) if self.derived.routes => {
+                return self.routed.push((record.rule.to_owned(), record.message.to_owned()));
+            }
+            Fate::Routed(record) => record.refused(),
+            Fate::Refused(record) => record.clone(),
         };
-        match fate {
-            Fate::Mapped(record) => {
-                count(&mut self.mapped, record.kind);
-                if let Some(category) = record.general {
-                    count(&mut self.general, category);
-                }
-                self.rows.push(Row {
-                    event: &record.event,
-                    class: record.class,
-                    time: record.time,
-                    account: record.account,
-                    enqueued: filed_time,
-                });
-            }
-            Fate::Refused(record) => refuse(record.clone()),
-            Fate::Routed(record) if routes => {
-                self.routed.push((record.rule.to_owned(), record.message.to_owned()));
-            }
-            Fate::Routed(record) => refuse(record.refused()),
-            Fate::Skipped(record) => count(&mut self.skipped, record.rule),
+        *self.quarantined.entry(refused.reason).or_default() += 1;
+        self.refused.push(entry(refused));
+    }
+
+    fn row(&mut self, record: &'e Mapped<'e>, filed_time: TimestampMs) {
+        count(&mut self.mapped, record.kind);
+        if let Some(category) = record.general {
+            count(&mut self.general, category);
         }
+        if let Some(destination) = self.derived.findings.filter(|_| record.security_hub) {
+            self.findings.extend(asff::finding(self.schema, &record.event, destination));
+        }
+        if let Some(destination) = self.derived.trail {
+            self.trail.push(cloudtrail::audit_event(self.schema, &record.event, destination));
+        }
+        self.rows.push(Row {
+            event: &record.event,
+            class: record.class,
+            time: record.time,
+            account: record.account,
+            enqueued: filed_time,
+        });
     }
 }
 

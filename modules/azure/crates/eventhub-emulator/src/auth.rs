@@ -1,10 +1,13 @@
 //! Who may do what: shared access signatures, bearer tokens, and what a connection was granted.
 
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+
+use crate::jwt::JwtIssuer;
 
 /// A token type of `put-token`.
 const SAS: &str = "servicebus.windows.net:sastoken";
@@ -12,15 +15,21 @@ const JWT: &str = "jwt";
 
 /// The keys and tokens that the namespace accepts. `Debug` shows no secret.
 pub(crate) struct Authority {
-    /// Key name and key.
-    keys: Vec<(String, String)>,
+    /// Key name and key; a key may be replaced at any time.
+    keys: RwLock<Vec<(String, String)>>,
     /// Bearer tokens that are accepted as they are, for every entity.
     bearer_tokens: Vec<String>,
+    /// Whose bearer tokens are accepted, for every entity.
+    issuers: Vec<JwtIssuer>,
 }
 
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authority").field("keys", &self.keys.len()).field("tokens", &self.bearer_tokens.len()).finish()
+        f.debug_struct("Authority")
+            .field("keys", &self.keys().len())
+            .field("tokens", &self.bearer_tokens.len())
+            .field("issuers", &self.issuers)
+            .finish()
     }
 }
 
@@ -66,23 +75,41 @@ pub(crate) enum TokenError {
     Expired,
     #[error("the token is not for this entity")]
     WrongAudience,
+    #[error("the token's issuer is not trusted")]
+    WrongIssuer,
     #[error("the token's type is not supported")]
     UnknownType,
 }
 
 impl Authority {
-    pub(crate) fn new(keys: Vec<(String, String)>, bearer_tokens: Vec<String>) -> Self {
-        Self { keys, bearer_tokens }
+    pub(crate) fn new(keys: Vec<(String, String)>, bearer_tokens: Vec<String>, issuers: Vec<JwtIssuer>) -> Self {
+        Self { keys: RwLock::new(keys), bearer_tokens, issuers }
+    }
+
+    fn keys(&self) -> RwLockReadGuard<'_, Vec<(String, String)>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The key that connection strings carry.
-    pub(crate) fn first_key(&self) -> Option<(&str, &str)> {
-        self.keys.first().map(|(name, key)| (name.as_str(), key.as_str()))
+    pub(crate) fn first_key(&self) -> Option<(String, String)> {
+        self.keys().first().cloned()
+    }
+
+    /// Gives a key another value; false when there is no such key.
+    pub(crate) fn replace_key(&self, name: &str, key: String) -> bool {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        match keys.iter_mut().find(|(known, _)| known == name) {
+            Some((_, value)) => {
+                *value = key;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Whether this is a key's name and value, as SASL PLAIN gives them.
     pub(crate) fn is_key(&self, name: &str, key: &str) -> bool {
-        self.keys.iter().any(|(known, value)| known == name && value == key)
+        self.keys().iter().any(|(known, value)| known == name && value == key)
     }
 
     /// Checks a token of `put-token` for `audience`, and says what it grants.
@@ -101,8 +128,7 @@ impl Authority {
             }
             Ok(Grant { path, expires: Some(expires) })
         } else if token_type.eq_ignore_ascii_case(JWT) {
-            self.check_bearer(token)?;
-            Ok(Grant { path, expires: None })
+            Ok(Grant { path, expires: self.check_bearer(token, now)? })
         } else {
             Err(TokenError::UnknownType)
         }
@@ -110,8 +136,8 @@ impl Authority {
 
     /// Checks the token in a management request: either kind, for the hub.
     pub(crate) fn check_security_token(&self, token: &str, hub: &str, now: SystemTime) -> Result<(), TokenError> {
-        if self.check_bearer(token).is_ok() {
-            return Ok(());
+        if !token.starts_with("SharedAccessSignature ") {
+            return self.check_bearer(token, now).map(|_| ());
         }
         let (resource, _) = self.check_sas(token, now)?;
         // Clients sign for the hub, or for the hub's $management.
@@ -119,8 +145,19 @@ impl Authority {
         if path.starts_with(&resource) { Ok(()) } else { Err(TokenError::WrongAudience) }
     }
 
-    fn check_bearer(&self, token: &str) -> Result<(), TokenError> {
-        if self.bearer_tokens.iter().any(|known| known == token) { Ok(()) } else { Err(TokenError::BadSignature) }
+    /// Checks a bearer token. Returns when it expires, if that is known.
+    fn check_bearer(&self, token: &str, now: SystemTime) -> Result<Option<SystemTime>, TokenError> {
+        if self.bearer_tokens.iter().any(|known| known == token) {
+            return Ok(None);
+        }
+        let mut refusal = TokenError::BadSignature;
+        for issuer in &self.issuers {
+            match issuer.check(token, now) {
+                Ok(expires) => return Ok(Some(expires)),
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
     }
 
     /// Checks signature and expiry. Returns the resource and the time of expiry.
@@ -135,7 +172,8 @@ impl Authority {
             return Err(TokenError::Malformed);
         };
         let key_name = percent_decode(key_name).ok_or(TokenError::Malformed)?;
-        let (_, key) = self.keys.iter().find(|(name, _)| *name == key_name).ok_or(TokenError::UnknownKey)?;
+        let keys = self.keys();
+        let (_, key) = keys.iter().find(|(name, _)| *name == key_name).ok_or(TokenError::UnknownKey)?;
         let signature = percent_decode(signature).ok_or(TokenError::Malformed)?;
         let signature = BASE64_STANDARD.decode(signature).map_err(|_| TokenError::Malformed)?;
         // The key is used as text, and what is signed is the resource as it is encoded in the token.
@@ -209,7 +247,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn authority() -> Authority {
-        Authority::new(vec![("root".to_owned(), "secret".to_owned())], vec!["a.b.c".to_owned()])
+        Authority::new(vec![("root".to_owned(), "secret".to_owned())], vec!["a.b.c".to_owned()], Vec::new())
     }
 
     #[test]
@@ -234,6 +272,10 @@ mod tests {
         assert_eq!(check(&sign("sb://ns/hub", "who", "secret", now + HOUR), "sb://ns/hub"), TokenError::UnknownKey);
         assert_eq!(check(&sign("sb://ns/hub", "root", "secret", now - HOUR), "sb://ns/hub"), TokenError::Expired);
         assert_eq!(check(&good.replace("sr=", "sr=x"), "sb://ns/hub"), TokenError::BadSignature);
+        let rotated = authority();
+        assert!(rotated.replace_key("root", "new".to_owned()) && !rotated.replace_key("who", "new".to_owned()));
+        assert_eq!(rotated.check(SAS, &good, "sb://ns/hub", now).unwrap_err(), TokenError::BadSignature);
+        assert!(rotated.check(SAS, &sign("sb://ns/hub", "root", "new", now + HOUR), "sb://ns/hub", now).is_ok());
         assert_eq!(check("Bearer", "sb://ns/hub"), TokenError::Malformed);
         assert_eq!(authority().check("saml", "x", "hub", now).unwrap_err(), TokenError::UnknownType);
         assert_eq!(authority().check_security_token(&good, "other", now).unwrap_err(), TokenError::WrongAudience);

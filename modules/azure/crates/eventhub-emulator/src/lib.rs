@@ -19,10 +19,10 @@
 //! # What it imitates
 //!
 //! The part of the service that a client sees over AMQP 1.0: SASL (`MSSBCBS`, `PLAIN`, `ANONYMOUS`, `EXTERNAL`), tokens
-//! put to `$cbs` and really checked (signature, expiry, audience), `$management` reads of hubs and partitions, senders
-//! to a hub and to a partition (single messages and batches, round robin and by key), receivers from every kind of
-//! position, epochs, the limit of five readers, delivery annotations with the partition's last event, and the error
-//! conditions of all this. Over plain TCP, TLS, and WebSockets.
+//! put to `$cbs` and really checked (shared access and JWT: signature, expiry, audience), `$management` reads of hubs and
+//! partitions, senders to a hub and to a partition (single messages and batches, round robin and by key), receivers from
+//! every kind of position, epochs, the limit of five readers, delivery annotations with the partition's last event, and the
+//! error conditions of all this. Over plain TCP, TLS, and WebSockets.
 //!
 //! Its behaviour is derived from Microsoft's clients, which are under the MIT licence, from public documentation, and
 //! from what those clients were seen to send and to need. Microsoft's own emulator was neither used nor looked into.
@@ -31,7 +31,7 @@
 //! # What it does not imitate
 //!
 //! Storage beyond memory, retention by time, capture, schema registry, Kafka, throughput units and quotas, rights of a
-//! key (any key may do everything), roles of an Entra token (a token is compared, not parsed), geo-replication,
+//! key (any key may do everything), roles of an Entra token (one of a trusted issuer may do everything), geo-replication,
 //! idempotent producers, link redirects, transactions. A message that needs more frames than a peer's whole session
 //! window is sent regardless of the window.
 //!
@@ -59,6 +59,7 @@ mod event;
 mod faults;
 mod filter;
 mod hub;
+mod jwt;
 mod key_hash;
 mod listener;
 mod nodes;
@@ -74,6 +75,7 @@ pub use event::{Body, Event, StoredEvent};
 pub use faults::Faults;
 pub use fe2o3_amqp_types::primitives::{SimpleValue, Value};
 pub use hub::{DEFAULT_CONSUMER_GROUP, HubConfig, HubHandle, PartitionHandle};
+pub use jwt::JwtIssuer;
 pub use partition::{PartitionStats, ReaderInfo};
 pub use server::{DEFAULT_KEY, DEFAULT_KEY_NAME, Emulator, EmulatorBuilder};
 

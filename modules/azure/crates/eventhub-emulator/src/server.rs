@@ -16,6 +16,7 @@ use crate::{
     event::{from_millis, to_millis},
     faults::{Command, FaultState},
     hub::Hubs,
+    jwt::JwtIssuer,
     listener::{self, Transport},
 };
 
@@ -78,6 +79,7 @@ pub struct EmulatorBuilder {
     hubs: Vec<HubConfig>,
     keys: Vec<(String, String)>,
     bearer_tokens: Vec<String>,
+    issuers: Vec<JwtIssuer>,
     plain: Option<String>,
     tls: Option<(String, Arc<rustls::ServerConfig>)>,
     websocket: Option<(String, Option<Arc<rustls::ServerConfig>>)>,
@@ -104,6 +106,13 @@ impl EmulatorBuilder {
     #[must_use]
     pub fn bearer_token(mut self, token: impl Into<String>) -> Self {
         self.bearer_tokens.push(token.into());
+        self
+    }
+
+    /// Accepts the bearer tokens of this issuer (type `jwt`) for every entity, until they expire.
+    #[must_use]
+    pub fn jwt_issuer(mut self, issuer: JwtIssuer) -> Self {
+        self.issuers.push(issuer);
         self
     }
 
@@ -187,7 +196,7 @@ impl EmulatorBuilder {
         }
         let namespace = Arc::new(Namespace {
             hubs: Hubs::new(self.hubs)?,
-            authority: Authority::new(self.keys, self.bearer_tokens),
+            authority: Authority::new(self.keys, self.bearer_tokens, self.issuers),
             faults: FaultState::default(),
             limits: self.limits,
         });
@@ -256,7 +265,7 @@ impl Emulator {
     /// A connection string for a hub, with the first key. `UseDevelopmentEmulator=true` makes Microsoft's clients speak
     /// plain AMQP; it is left out when there is no plain listener.
     pub fn connection_string(&self, hub: &str) -> String {
-        let (name, key) = self.namespace.authority.first_key().unwrap_or((DEFAULT_KEY_NAME, DEFAULT_KEY));
+        let (name, key) = self.first_key();
         let development = if self.address.is_some() { "UseDevelopmentEmulator=true;" } else { "" };
         let mut address = self.address();
         if address.ip().is_unspecified() {
@@ -270,10 +279,21 @@ impl Emulator {
 
     /// A shared access token for a hub, signed with the first key. A negative time is past: the token is expired.
     pub fn sas_token(&self, hub: &str, valid_seconds: i64) -> String {
-        let (name, key) = self.namespace.authority.first_key().unwrap_or((DEFAULT_KEY_NAME, DEFAULT_KEY));
+        let (name, key) = self.first_key();
         let now_ms = to_millis(SystemTime::now());
         let expires = from_millis(now_ms.saturating_add(valid_seconds.saturating_mul(1000)));
-        sign(&format!("sb://{}/{hub}", self.address()), name, key, expires)
+        sign(&format!("sb://{}/{hub}", self.address()), &name, &key, expires)
+    }
+
+    fn first_key(&self) -> (String, String) {
+        let first = self.namespace.authority.first_key();
+        first.unwrap_or_else(|| (DEFAULT_KEY_NAME.to_owned(), DEFAULT_KEY.to_owned()))
+    }
+
+    /// Gives a shared access key another value: tokens that the old one signed are refused from now on. Links that are
+    /// attached stay attached until their token expires. False when no key has this name.
+    pub fn replace_key(&self, name: &str, key: impl Into<String>) -> bool {
+        self.namespace.authority.replace_key(name, key.into())
     }
 
     /// A hub.

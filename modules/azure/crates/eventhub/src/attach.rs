@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tributary_pipeline::StartPosition;
 
-use crate::connection::{Connector, Live};
+use crate::connection::{Connector, Live, TokenNumber};
 use crate::failure::Failure;
 use crate::link::{LinkSpec, PartitionLink};
 
@@ -34,9 +34,14 @@ impl Attachment {
         start: StartPosition,
         known: Option<i64>,
         pause: Duration,
+        refused: Option<TokenNumber>,
         keep: oneshot::Receiver<()>,
     ) -> Result<Attached, Failure> {
         tokio::time::sleep(pause).await;
+        if refused.is_some() {
+            // Without another, the next attempt says why.
+            self.connector.settings().replace_token(refused).await;
+        }
         let (spec, start) = (&self.spec, &start);
         let attempt = |live: Arc<Live>| async move {
             let mut link = PartitionLink::attach(&live, spec, start).await?;
@@ -54,10 +59,17 @@ impl Attachment {
         self.connector.retrying(Some(keep), attempt).await
     }
 
-    /// Starts attaching in a task, after a pause. `known` is the hub's creation time, once that is known.
-    pub(crate) fn start(&self, start: StartPosition, known: Option<i64>, pause: Duration) -> Attaching {
+    /// Starts attaching in a task, after a pause. `known` is the hub's creation time, once that is known; `refused` the
+    /// token of the link before, if the service ended it for that.
+    pub(crate) fn start(
+        &self,
+        start: StartPosition,
+        known: Option<i64>,
+        pause: Duration,
+        refused: Option<TokenNumber>,
+    ) -> Attaching {
         let (keep, kept) = oneshot::channel();
-        Attaching { task: tokio::spawn(self.clone().run(start, known, pause, kept)), _keep: keep }
+        Attaching { task: tokio::spawn(self.clone().run(start, known, pause, refused, kept)), _keep: keep }
     }
 }
 

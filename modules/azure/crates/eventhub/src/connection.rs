@@ -34,9 +34,30 @@ pub(crate) struct Settings {
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: RetryPolicy,
     /// Tokens are kept until three quarters of their life are over.
-    token: Mutex<Option<(Token, Instant)>>,
+    token: Mutex<Option<Kept>>,
+    /// How many tokens were had.
+    tokens: AtomicU64,
     /// Bytes that arrived on all connections.
     pub(crate) wire_bytes: Arc<AtomicU64>,
+}
+
+/// Tells one token from the next.
+pub(crate) type TokenNumber = u64;
+
+/// A token in use.
+#[derive(Debug, Clone)]
+struct Kept {
+    token: Token,
+    /// When the next one is due.
+    fresh_until: Instant,
+    number: TokenNumber,
+}
+
+impl Kept {
+    /// Not due, and not expired by the wall clock either: it goes on while a process is suspended, this one's may not.
+    fn is_fresh(&self) -> bool {
+        Instant::now() < self.fresh_until && self.token.expires_at.is_none_or(|expires| SystemTime::now() < expires)
+    }
 }
 
 impl Settings {
@@ -48,7 +69,8 @@ impl Settings {
         retry: RetryPolicy,
     ) -> Self {
         let wire_bytes = Arc::new(AtomicU64::new(0));
-        Self { endpoint, hub, credential, timeouts, retry, token: Mutex::new(None), wire_bytes }
+        let tokens = AtomicU64::new(0);
+        Self { endpoint, hub, credential, timeouts, retry, token: Mutex::new(None), tokens, wire_bytes }
     }
 
     /// The resource that tokens are for: the hub.
@@ -56,13 +78,11 @@ impl Settings {
         format!("amqps://{}/{}", self.endpoint.host, self.hub)
     }
 
-    /// A token that is fresh, and until when it is.
-    async fn token(&self) -> Result<(Token, Instant), Failure> {
+    /// A token that is fresh.
+    async fn token(&self) -> Result<Kept, Failure> {
         let mut kept = self.token.lock().await;
-        if let Some((token, fresh_until)) = kept.as_ref()
-            && Instant::now() < *fresh_until
-        {
-            return Ok((token.clone(), *fresh_until));
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh()) {
+            return Ok(kept.clone());
         }
         let now = SystemTime::now();
         let token = self.credential.token(&self.audience(), now).await?;
@@ -72,8 +92,27 @@ impl Settings {
         };
         // A token that is as good as expired is not asked for in a spin.
         let fresh_until = Instant::now() + life.mul_f64(0.75).max(Duration::from_secs(1));
-        *kept = Some((token.clone(), fresh_until));
-        Ok((token, fresh_until))
+        let number = self.tokens.fetch_add(1, Ordering::Relaxed);
+        Ok(kept.insert(Kept { token, fresh_until, number }).clone())
+    }
+
+    /// The service refused a token, the one in use if it is not known which. Whether there is another one, which
+    /// whoever was refused along with others may have brought about already.
+    pub(crate) async fn replace_token(&self, refused: Option<TokenNumber>) -> bool {
+        let replacing = async {
+            let mut kept = self.token.lock().await;
+            let Some(current) = kept.as_ref() else { return true };
+            if refused.is_some_and(|refused| refused != current.number) {
+                return true;
+            }
+            let another = self.credential.rejected(&current.token).await;
+            if another {
+                tracing::info!("the token was refused, trying with another");
+                *kept = None;
+            }
+            another
+        };
+        within(self.timeouts.authorize, "getting another token", replacing).await.unwrap_or(false)
     }
 }
 
@@ -140,14 +179,14 @@ impl Live {
         Ok(within(self.timeouts().begin, "beginning a session", session).await??)
     }
 
-    /// Presents a token for a link's address.
-    pub(crate) async fn authorize(self: &Arc<Self>, address: &str) -> Result<(), Failure> {
+    /// Presents a token for a link's address; returns which.
+    pub(crate) async fn authorize(self: &Arc<Self>, address: &str) -> Result<TokenNumber, Failure> {
         let limit = self.timeouts().authorize;
         within(limit, "presenting a token", self.put_token(address)).await?
     }
 
-    async fn put_token(self: &Arc<Self>, address: &str) -> Result<(), Failure> {
-        let (token, fresh_until) = self.settings.token().await?;
+    async fn put_token(self: &Arc<Self>, address: &str) -> Result<TokenNumber, Failure> {
+        let Kept { token, fresh_until, number } = self.settings.token().await?;
         let name = format!("amqps://{}/{address}", self.settings.endpoint.host);
         let question = Question {
             properties: vec![("operation", "put-token".into()), ("type", token.kind.as_str().into()), ("name", name)],
@@ -155,12 +194,12 @@ impl Live {
         };
         let mut cbs = self.cbs.lock().await;
         let answer = ask(self, &mut cbs, "$cbs", question).await?;
-        accepted(answer)?;
+        accepted(answer).map_err(|failure| failure.of_token(number))?;
         self.grants()
             .entry(address.to_owned())
             .and_modify(|grant| grant.due = fresh_until)
             .or_insert(Grant { due: fresh_until, links: 0 });
-        Ok(())
+        Ok(number)
     }
 
     fn grants(&self) -> std::sync::MutexGuard<'_, HashMap<String, Grant>> {
@@ -185,6 +224,12 @@ impl Live {
         }
     }
 
+    /// The token that was presented is worth nothing any more: the next is presented for every address.
+    fn expire_grants(&self) {
+        let now = Instant::now();
+        self.grants().values_mut().for_each(|grant| grant.due = now);
+    }
+
     /// When the next token of a link is to be renewed.
     pub(crate) fn renewal_due(&self) -> Option<Instant> {
         self.grants().values().filter(|grant| grant.links > 0).map(|grant| grant.due).min()
@@ -203,31 +248,38 @@ impl Live {
             }
         }
         for address in due {
-            match self.authorize(&address).await {
-                Ok(()) => tracing::debug!(address, "token renewed"),
+            let mut renewed = self.authorize(&address).await;
+            if let Err(failure) = &renewed
+                && failure.unauthorized
+                && self.settings.replace_token(failure.token).await
+            {
+                renewed = self.authorize(&address).await;
+            }
+            match renewed {
+                Ok(_) => tracing::debug!(address, "token renewed"),
                 Err(failure) => tracing::warn!(address, detail = failure.detail, "token not renewed, will try again"),
             }
         }
     }
 
     pub(crate) async fn hub_properties(self: &Arc<Self>) -> Result<HubProperties, Failure> {
-        let token = self.management_token().await?;
-        let answer = self.manage(hub_question(&self.settings.hub, token)).await?;
-        hub_properties(answer)
+        let (token, number) = self.management_token().await?;
+        let answer = self.manage(hub_question(&self.settings.hub, token)).await;
+        hub_properties(answer.map_err(|failure| failure.of_token(number))?)
     }
 
     pub(crate) async fn partition_properties(
         self: &Arc<Self>,
         partition: &str,
     ) -> Result<PartitionProperties, Failure> {
-        let token = self.management_token().await?;
-        let answer = self.manage(partition_question(&self.settings.hub, partition, token)).await?;
-        partition_properties(answer)
+        let (token, number) = self.management_token().await?;
+        let answer = self.manage(partition_question(&self.settings.hub, partition, token)).await;
+        partition_properties(answer.map_err(|failure| failure.of_token(number))?)
     }
 
-    async fn management_token(&self) -> Result<String, Failure> {
-        let (token, _) = within(self.timeouts().authorize, "getting a token", self.settings.token()).await??;
-        Ok(token.secret.expose_secret().to_owned())
+    async fn management_token(&self) -> Result<(String, TokenNumber), Failure> {
+        let kept = within(self.timeouts().authorize, "getting a token", self.settings.token()).await??;
+        Ok((kept.token.secret.expose_secret().to_owned(), kept.number))
     }
 
     async fn manage(self: &Arc<Self>, question: Question) -> Result<Value, Failure> {
@@ -353,7 +405,8 @@ impl Connector {
         }
     }
 
-    /// Runs `attempt` on the connection until it succeeds, fails for good, or the time for retries is over.
+    /// Runs `attempt` on the connection until it succeeds, fails for good, or the time for retries is over. A token
+    /// that is refused is replaced once, if there is another.
     ///
     /// Once `keep` is closed no further attempt is made; one that is under way is not cut.
     pub(crate) async fn retrying<T, F: Future<Output = Result<T, Failure>>>(
@@ -363,6 +416,7 @@ impl Connector {
     ) -> Result<T, Failure> {
         let started = Instant::now();
         let mut tries = 0_u32;
+        let mut replaced = false;
         loop {
             let failure = match self.live().await {
                 Ok(live) => match attempt(Arc::clone(&live)).await {
@@ -370,6 +424,11 @@ impl Connector {
                     Err(failure) => {
                         if failure.timed_out {
                             self.suspect(&live).await;
+                        }
+                        if failure.unauthorized && !replaced && self.settings.replace_token(failure.token).await {
+                            replaced = true;
+                            live.expire_grants();
+                            continue;
                         }
                         failure
                     }

@@ -63,6 +63,15 @@ pub trait TokenProvider: Send + Sync {
     /// A token that is valid now for `audience` (`amqps://{namespace}/{hub}`; a provider of
     /// [`TokenKind::Jwt`] tokens ignores it, their scope is the service).
     async fn token(&self, audience: &str) -> Result<Token, TokenError>;
+
+    /// The service refused `token`. Whether [`token`](Self::token) gives another one from now on, for example because the
+    /// key was rotated: then the client asks again and tries once more, else the refusal is final.
+    ///
+    /// The default has no other.
+    async fn rejected(&self, token: &Token) -> bool {
+        let _ = token;
+        false
+    }
 }
 
 /// The client's credential. `Debug` shows its kind only.
@@ -104,7 +113,10 @@ impl From<ConnectionSecret> for Credential {
 
 impl Credential {
     /// A token for `audience`, valid from `now`.
-    pub(crate) async fn token(&self, audience: &str, now: SystemTime) -> Result<Token, TokenError> {
+    ///
+    /// # Errors
+    /// The signature has expired, the key is none, or the provider has no token.
+    pub async fn token(&self, audience: &str, now: SystemTime) -> Result<Token, TokenError> {
         match self {
             Self::Key { name, key, lifetime } => {
                 let expires_at = now.checked_add(*lifetime).unwrap_or(now);
@@ -126,6 +138,14 @@ impl Credential {
                 Ok(Token { secret: signature.clone(), kind: TokenKind::Sas, expires_at })
             }
             Self::Provider(provider) => provider.token(audience).await,
+        }
+    }
+
+    /// The service refused `token`: whether there is another one.
+    pub(crate) async fn rejected(&self, token: &Token) -> bool {
+        match self {
+            Self::Provider(provider) => provider.rejected(token).await,
+            Self::Key { .. } | Self::Signature(_) => false,
         }
     }
 }

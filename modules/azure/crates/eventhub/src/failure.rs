@@ -15,6 +15,7 @@ use fe2o3_amqp_types::definitions::{self, ErrorCondition};
 use fe2o3_amqp_types::primitives::Symbol;
 use tributary_pipeline::SourceError;
 
+use crate::connection::TokenNumber;
 use crate::credential::TokenError;
 
 /// What to do about a failure.
@@ -39,11 +40,22 @@ pub(crate) struct Failure {
     pub(crate) timed_out: bool,
     /// The hub under this name is another one than before.
     pub(crate) hub_was_rebuilt: bool,
+    /// The service does not accept the token: another one may help.
+    pub(crate) unauthorized: bool,
+    /// Which token that was, where it is known.
+    pub(crate) token: Option<TokenNumber>,
 }
 
 impl Failure {
     fn new(class: Class, detail: impl Into<String>) -> Self {
-        Self { class, detail: detail.into(), timed_out: false, hub_was_rebuilt: false }
+        Self {
+            class,
+            detail: detail.into(),
+            timed_out: false,
+            hub_was_rebuilt: false,
+            unauthorized: false,
+            token: None,
+        }
     }
 
     pub(crate) fn transient(detail: impl Into<String>) -> Self {
@@ -67,6 +79,12 @@ impl Failure {
     pub(crate) fn rebuilt() -> Self {
         let detail = "the hub was deleted and created again while it was read: start a new run";
         Self { hub_was_rebuilt: true, ..Self::transient(detail) }
+    }
+
+    /// The same failure, of what was done with this token.
+    pub(crate) fn of_token(mut self, token: TokenNumber) -> Self {
+        self.token.get_or_insert(token);
+        self
     }
 
     pub(crate) fn is_busy(&self) -> bool {
@@ -121,11 +139,12 @@ impl Failure {
     }
 
     pub(crate) fn unauthorized(condition: &str, description: &str) -> Self {
-        Self::fatal(format!(
+        let failure = Self::fatal(format!(
             "not authorised ({condition}): check the policy's name and key and that it has the Listen claim (Send to \
              publish), or give the identity the role 'Azure Event Hubs Data Receiver' on the hub{}",
             said(description)
-        ))
+        ));
+        Self { unauthorized: true, ..failure }
     }
 
     pub(crate) fn not_found(condition: &str, description: &str) -> Self {

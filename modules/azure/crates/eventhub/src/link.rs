@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use tributary_pipeline::StartPosition;
 
 use crate::budget::Share;
-use crate::connection::Live;
+use crate::connection::{Live, TokenNumber};
 use crate::failure::Failure;
 use crate::filter::filter;
 use crate::rpc::unique;
@@ -35,6 +35,8 @@ pub(crate) struct PartitionLink {
     parts: Option<(SessionHandle<()>, Receiver)>,
     pub(crate) live: Arc<Live>,
     address: String,
+    /// What it was attached with.
+    pub(crate) token: TokenNumber,
 }
 
 impl PartitionLink {
@@ -42,7 +44,7 @@ impl PartitionLink {
     ///
     /// Must run in a task that is not cancelled.
     pub(crate) async fn attach(live: &Arc<Live>, spec: &LinkSpec, start: &StartPosition) -> Result<Self, Failure> {
-        live.authorize(&spec.address).await?;
+        let token = live.authorize(&spec.address).await?;
         live.hold(&spec.address);
         // Room for every frame of the window and for what else a session is told: it never holds up the connection.
         let buffer = spec.share.window.saturating_mul(2).saturating_add(64);
@@ -56,12 +58,12 @@ impl PartitionLink {
         match Self::attach_receiver(&mut session, live.timeouts(), spec, start).await {
             Ok(receiver) => {
                 let parts = Some((session, receiver));
-                Ok(Self { parts, live: Arc::clone(live), address: spec.address.clone() })
+                Ok(Self { parts, live: Arc::clone(live), address: spec.address.clone(), token })
             }
             Err(failure) => {
                 live.forget(&spec.address);
                 let _ = within(live.timeouts().end, "ending the session", session.end()).await;
-                Err(failure)
+                Err(failure.of_token(token))
             }
         }
     }
@@ -107,7 +109,7 @@ impl PartitionLink {
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
         match self.receiver()?.recv::<AmqpBody<Value>>().now_or_never() {
             None => Ok(()),
-            Some(Err(error)) => Err(error.into()),
+            Some(Err(error)) => Err(Failure::from(error).of_token(self.token)),
             Some(Ok(_)) => Err(Failure::transient("an event came before any credit was granted")),
         }
     }

@@ -20,7 +20,7 @@ use tributary_pipeline::{PartitionReader, PartitionStatus, SourceError, StartPos
 
 use crate::attach::{Attached, Attaching, Attachment};
 use crate::budget::{Reservation, Share, SizeEstimate};
-use crate::connection::Live;
+use crate::connection::{Live, TokenNumber};
 use crate::event::{event_of, undecodable};
 use crate::failure::{Class, Failure};
 use crate::link::PartitionLink;
@@ -275,6 +275,10 @@ impl Reader {
             self.state = State::Ended(failure);
             return;
         }
+        let refused = match &self.state {
+            State::Attached(link) if failure.unauthorized => Some(link.token),
+            _ => None,
+        };
         let retry = &self.attachment.connector.settings().retry;
         let mut pause = if failure.is_busy() { retry.pause(0, &failure) } else { Duration::ZERO };
         if self.delivered || self.attached_at.elapsed() >= LONG_LIVED {
@@ -283,8 +287,10 @@ impl Reader {
             // Attached and lost at once, perhaps again and again: the limits of retries hold here too.
             let since = *self.barren.since.get_or_insert(self.attached_at);
             pause = retry.pause(self.barren.losses, &failure);
+            // A key may be replaced at any time: the first refusal is answered with another token.
+            let hopeless = failure.class == Class::Fatal && !(refused.is_some() && self.barren.losses == 0);
             self.barren.losses = self.barren.losses.saturating_add(1);
-            if failure.class == Class::Fatal || since.elapsed().saturating_add(pause) > retry.give_up_after {
+            if hopeless || since.elapsed().saturating_add(pause) > retry.give_up_after {
                 let losses = std::mem::take(&mut self.barren).losses;
                 self.state = State::Failed(failure.after(losses, since.elapsed()));
                 return;
@@ -292,11 +298,11 @@ impl Reader {
         }
         tracing::info!(context = self.attachment.context, detail = failure.detail, "link lost, attaching again");
         // What looks final on a link that worked (a token that ran out) is judged by the next attempt.
-        self.attach(pause);
+        self.attach(pause, refused);
     }
 
-    fn attach(&mut self, pause: Duration) {
-        let attaching = self.attachment.start(self.resume.clone(), Some(self.incarnation), pause);
+    fn attach(&mut self, pause: Duration, refused: Option<TokenNumber>) {
+        let attaching = self.attachment.start(self.resume.clone(), Some(self.incarnation), pause, refused);
         self.state = State::Attaching(attaching);
     }
 }
@@ -337,7 +343,7 @@ impl PartitionReader for Reader {
                     let failure = failure.clone();
                     return if self.collected.is_empty() { Err(self.error(failure)) } else { Ok(self.take()) };
                 }
-                State::Lost => self.attach(Duration::ZERO),
+                State::Lost => self.attach(Duration::ZERO, None),
                 State::Failed(failure) => {
                     let failure = failure.clone();
                     if !self.collected.is_empty() {

@@ -88,7 +88,7 @@ impl EventHubSource {
         };
         let attachment =
             Attachment { connector: Arc::clone(&self.connector), spec, partition: partition.to_owned(), context };
-        match attachment.start(start.clone(), None, Duration::ZERO).link().await {
+        match attachment.start(start.clone(), None, Duration::ZERO, None).link().await {
             Ok(attached) => {
                 let (under_way, held) = (self.budget.reservation(), self.budget.reservation());
                 Ok(Box::new(Reader::new(attachment, attached, start, under_way, held)))

@@ -6,6 +6,7 @@ mod limits;
 mod positions;
 mod publishing;
 mod recovery;
+mod rotation;
 mod security;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,119 @@
+//! What the transformer is made of, by its environment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tributary_aws::SdkConfig;
+use tributary_azure_mappings::{functions, shipped};
+use tributary_delivery::{ChannelArn, CloudTrailLake, Patience};
+use tributary_lake::{BucketOptions, KmsKey, Layout, Publisher, Staging};
+use tributary_mapping::{Destination, MappingSet, Options};
+use tributary_ocsf::Version;
+use tributary_pipeline::{
+    ChangedMappings, Clock, Findings, MappingsUri, Trail, Transform, TransformConfig, Transformer,
+};
+use tributary_queue::{MemoryQueue, Queue, RedrivePolicy};
+use tributary_telemetry::Metrics;
+
+use crate::{Environment, Failed, Start};
+
+const SOURCES: &str = "JSON, class to location, such as {\"2004\":\"ext/azure-detection/1.3.0/\"}: output Sources of security-lake-source";
+const ARN: &str = "an ARN";
+
+pub(super) async fn transform(start: &Start, aws: &SdkConfig, metrics: &Metrics) -> Result<Transform, Failed> {
+    let (env, module) = (&start.environment, start.module()?);
+    let version = env.parsed::<Version>("OCSF_VERSION", "1.3.0 or 1.1.0")?.unwrap_or(Version::V1_3_0);
+    let set = mapping_set(env, aws, version, metrics).await?;
+    let transformer = Transformer::new(Arc::new(set), Options::default(), layout(env, aws)?);
+    let transformer = transformer.map_err(|error| Failed(format!("SECURITY_LAKE_SOURCES: {error}")))?;
+    let flow_logs = match env.text("FLOW_LOG_SQS_QUEUE") {
+        Some(_) => Some(start.queue(aws, "FLOW_LOG_SQS_QUEUE").await? as Arc<dyn Queue>),
+        None => None,
+    };
+    Ok(Transform {
+        // Lambda's poller receives; a direct invocation brings a queue of its own.
+        queue: Arc::new(MemoryQueue::new(RedrivePolicy::default())),
+        staging: Staging::new(start.bucket(aws, "STAGING_BUCKET")?),
+        publisher: publisher(start, aws).await?,
+        transformer: Arc::new(transformer),
+        flow_logs,
+        findings: findings(start, aws).await?,
+        trail: trail(env, aws)?,
+        metrics: metrics.clone(),
+        clock: Clock::system(),
+        stop: super::never(),
+        config: TransformConfig::new(module),
+    })
+}
+
+/// The built-in set, or changed files that pass.
+async fn mapping_set(
+    env: &Environment,
+    aws: &SdkConfig,
+    version: Version,
+    metrics: &Metrics,
+) -> Result<MappingSet, Failed> {
+    let uri = env.parsed::<MappingsUri>("MAPPINGS_URI", "a folder or s3://BUCKET/PREFIX")?;
+    if let Some(uri) = uri {
+        let changed = ChangedMappings::new(uri, env.any("MAPPINGS_DIGEST")).aws(Ok(aws.clone()));
+        if let Some(set) = changed.accepted(functions(), version, metrics).await {
+            return Ok(set);
+        }
+    }
+    shipped(version).map_err(|faults| Failed(format!("the built-in mapping files have {} faults", faults.len())))
+}
+
+fn layout(env: &Environment, aws: &SdkConfig) -> Result<Layout, Failed> {
+    let text = env.required("SECURITY_LAKE_SOURCES", SOURCES)?;
+    let malformed = || Environment::malformed("SECURITY_LAKE_SOURCES", SOURCES, text);
+    let listed: BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| malformed())?;
+    let class =
+        |(class, location): (String, String)| Ok((class.trim().parse::<i32>().map_err(|_| malformed())?, location));
+    let locations = listed.into_iter().map(class).collect::<Result<BTreeMap<_, _>, crate::EnvironmentError>>()?;
+    let region = aws.region().map(ToString::to_string).unwrap_or_default();
+    Layout::new(&region, locations).map_err(|error| Failed(format!("SECURITY_LAKE_SOURCES: {error}")))
+}
+
+async fn publisher(start: &Start, aws: &SdkConfig) -> Result<Publisher, Failed> {
+    let env = &start.environment;
+    let quarantine = start.bucket(aws, "QUARANTINE_BUCKET")?;
+    if !env.flag("SECURITY_LAKE_ENABLED", true)? {
+        return Ok(Publisher::without_lake(quarantine));
+    }
+    let kms_key = env.parsed::<KmsKey>("SECURITY_LAKE_KMS_KEY_ARN", "the ARN of a KMS key")?;
+    let writer = match env.text("SECURITY_LAKE_WRITER_ROLE_ARN") {
+        None => aws.clone(),
+        Some(role) => {
+            let external_id = env.text("SECURITY_LAKE_WRITER_EXTERNAL_ID");
+            let assumed = tributary_aws::assume(aws, role, external_id, None).await;
+            assumed.map_err(|error| Failed(format!("SECURITY_LAKE_WRITER_ROLE_ARN: {error}")))?
+        }
+    };
+    let lake = start.bucket_with(&writer, "SECURITY_LAKE_S3_BUCKET", &BucketOptions { kms_key })?;
+    Ok(Publisher::new(lake, quarantine))
+}
+
+async fn findings(start: &Start, aws: &SdkConfig) -> Result<Option<Findings>, Failed> {
+    let env = &start.environment;
+    if !env.flag("ASFF_ENABLED", env.text("ASFF_SQS_QUEUE").is_some())? {
+        return Ok(None);
+    }
+    let account = env.required("SECURITY_HUB_ACCOUNT_ID", "the 12 digits of the account that imports findings")?;
+    let here = aws.region().map(ToString::to_string).unwrap_or_default();
+    let region = env.text("SECURITY_HUB_REGION").unwrap_or(&here);
+    let destination =
+        Destination::new(account, region).map_err(|error| Failed(format!("SECURITY_HUB_ACCOUNT_ID: {error}")))?;
+    Ok(Some(Findings { queue: start.queue(aws, "ASFF_SQS_QUEUE").await?, destination }))
+}
+
+fn trail(env: &Environment, aws: &SdkConfig) -> Result<Option<Trail>, Failed> {
+    if !env.flag("CLOUDTRAIL_ENABLED", false)? {
+        return Ok(None);
+    }
+    env.required("CLOUDTRAIL_CHANNEL_ARN", ARN)?;
+    let channel = env.parsed::<ChannelArn>("CLOUDTRAIL_CHANNEL_ARN", "the ARN of a channel of CloudTrail Lake")?;
+    let Some(channel) = channel else { return Ok(None) };
+    let destination = Destination::new(channel.account(), channel.region());
+    let destination = destination.map_err(|error| Failed(format!("CLOUDTRAIL_CHANNEL_ARN: {error}")))?;
+    Ok(Some(Trail { sink: Arc::new(CloudTrailLake::new(aws, channel)), destination, patience: Patience::default() }))
+}

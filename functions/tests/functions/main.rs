@@ -1,0 +1,7 @@
+//! The functions as Lambda runs them: the real binary against a runtime API, and servers that are not ours.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod generated;
+mod process;
+mod security_lake_source;
+mod start;
