@@ -1,4 +1,4 @@
-//! Back ends by URL: `sqlite:FILE`, `file:FOLDER`, `s3://BUCKET/PREFIX`, `memory:`.
+//! Back ends by URL: `memory:`, `sqlite:FILE`, `file:FOLDER`, and on AWS `dynamodb:TABLE`, `sqs:QUEUE`, `s3://BUCKET/PREFIX`.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -7,10 +7,15 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tributary_lake::{Bucket, BucketError, Durability, LocalStore};
-use tributary_ledger::{Ledger, MemoryLedger, SqliteLedger};
-use tributary_queue::{MemoryQueue, Queue, RedrivePolicy, SqliteQueue};
+use tributary_ledger::{DynamoLedger, Ledger, MemoryLedger, SqliteLedger};
+use tributary_queue::{InvalidSqsAddress, MemoryQueue, Queue, RedrivePolicy, SqliteQueue, SqsAddress, SqsQueue};
 
+use crate::aws::{Aws, LakeArgs};
 use crate::failure::Failure;
+
+const LEDGERS: &str = "sqlite:FILE, dynamodb:TABLE or memory:";
+const QUEUES: &str = "sqlite:FILE, sqs:QUEUE or memory:";
+const STORES: &str = "file:FOLDER, s3://BUCKET or memory:";
 
 /// Where something is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +28,10 @@ pub(crate) enum Backend {
     Folder(PathBuf),
     /// A bucket, or a prefix in it.
     Bucket(Bucket),
+    /// A table of DynamoDB, with the name of its TTL attribute where that is another than the ledger's.
+    Table { name: String, ttl_attribute: Option<String> },
+    /// A queue of SQS.
+    Queue(SqsAddress),
 }
 
 impl FromStr for Backend {
@@ -44,12 +53,29 @@ impl FromStr for Backend {
             "sqlite" => Ok(Self::Sqlite(path()?)),
             "file" => Ok(Self::Folder(path()?)),
             "s3" => text.parse().map(Self::Bucket).map_err(|error: BucketError| error.to_string()),
-            "dynamodb" | "sqs" => {
-                Err(format!("{scheme}: is not in this build: use sqlite:FILE, file:FOLDER, s3://BUCKET or memory:"))
-            }
-            _ => Err(format!("{text:?} is no back end: use sqlite:FILE, file:FOLDER, s3://BUCKET or memory:")),
+            // The variables of the functions name queues by their URL alone.
+            "https" | "http" => text.parse().map(Self::Queue).map_err(|error: InvalidSqsAddress| error.to_string()),
+            "sqs" => rest.parse().map(Self::Queue).map_err(|error: InvalidSqsAddress| error.to_string()),
+            "dynamodb" => table(rest).ok_or_else(|| {
+                format!("{text:?} names no table: write dynamodb:TABLE, or dynamodb:TABLE?ttl=ATTRIBUTE")
+            }),
+            _ => Err(format!(
+                "{text:?} is no back end: use sqlite:FILE, file:FOLDER, dynamodb:TABLE, sqs:QUEUE, s3://BUCKET or memory:"
+            )),
         }
     }
+}
+
+/// `NAME` or `NAME?ttl=ATTRIBUTE`.
+fn table(text: &str) -> Option<Backend> {
+    let (name, ttl_attribute) = match text.split_once('?') {
+        Some((name, query)) => (name, Some(query.strip_prefix("ttl=").filter(|ttl| !ttl.is_empty())?.to_owned())),
+        None => (text, None),
+    };
+    // Names and ARNs.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b':' | b'/');
+    let named = (3..=1_024).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('/');
+    named.then(|| Backend::Table { name: name.to_owned(), ttl_attribute })
 }
 
 impl std::fmt::Display for Backend {
@@ -59,41 +85,66 @@ impl std::fmt::Display for Backend {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Folder(path) => write!(f, "file:{}", path.display()),
             Self::Bucket(bucket) => bucket.fmt(f),
+            Self::Table { name, ttl_attribute: None } => write!(f, "dynamodb:{name}"),
+            Self::Table { name, ttl_attribute: Some(ttl) } => write!(f, "dynamodb:{name}?ttl={ttl}"),
+            Self::Queue(address) => write!(f, "sqs:{address}"),
         }
     }
 }
 
 impl Backend {
     /// Opens a ledger.
-    pub(crate) fn ledger(&self) -> Result<Arc<dyn Ledger>, Failure> {
+    pub(crate) async fn ledger(&self, aws: &Aws) -> Result<Arc<dyn Ledger>, Failure> {
         match self {
             Self::Memory => Ok(Arc::new(MemoryLedger::new())),
             Self::Sqlite(path) => Ok(Arc::new(SqliteLedger::open(parent(path)?).map_err(backend)?)),
-            Self::Folder(_) | Self::Bucket(_) => Err(self.unfit("a ledger", "sqlite:FILE or memory:")),
+            Self::Table { name, ttl_attribute } => {
+                let ledger = DynamoLedger::new(aws.config().await?, name);
+                Ok(Arc::new(match ttl_attribute {
+                    Some(ttl) => ledger.ttl_attribute(ttl).map_err(|error| Failure::Usage(error.to_string()))?,
+                    None => ledger,
+                }))
+            }
+            _ => Err(self.unfit("a ledger", LEDGERS)),
         }
     }
 
-    /// Opens a queue of this name.
-    pub(crate) fn queue(&self, name: &str) -> Result<Arc<dyn Queue>, Failure> {
+    /// Opens a queue, of this name where a place holds several. It knows its dead letters.
+    pub(crate) async fn queue(&self, name: &str, aws: &Aws) -> Result<Arc<dyn Queue>, Failure> {
         let policy = RedrivePolicy::default();
         match self {
             Self::Memory => Ok(Arc::new(MemoryQueue::new(policy))),
             Self::Sqlite(path) => Ok(Arc::new(SqliteQueue::open(parent(path)?, name, policy).map_err(backend)?)),
-            Self::Folder(_) | Self::Bucket(_) => Err(self.unfit("a queue", "sqlite:FILE or memory:")),
+            Self::Queue(address) => {
+                let queue = SqsQueue::open(aws.config().await?, address).await.map_err(backend)?;
+                Ok(Arc::new(queue.with_dead_letters().await.map_err(backend)?))
+            }
+            _ => Err(self.unfit("a queue", QUEUES)),
         }
     }
 
     /// Opens a store of objects.
-    pub(crate) fn store(&self) -> Result<Arc<dyn ObjectStore>, Failure> {
+    pub(crate) async fn store(&self, aws: &Aws) -> Result<Arc<dyn ObjectStore>, Failure> {
+        self.lake(&LakeArgs::default(), aws).await
+    }
+
+    /// Opens a store that is written in the way that `args` say.
+    pub(crate) async fn lake(&self, args: &LakeArgs, aws: &Aws) -> Result<Arc<dyn ObjectStore>, Failure> {
         match self {
+            Self::Bucket(bucket) => {
+                let (config, options) = args.resolve(aws).await?;
+                bucket.open(&config, &options).map_err(|error| Failure::Usage(error.to_string()))
+            }
+            _ if args.any() => {
+                Err(Failure::Usage(format!("{self} has no role and no KMS key: use s3://BUCKET with them")))
+            }
             Self::Memory => Ok(Arc::new(InMemory::new())),
             Self::Folder(path) => {
                 // The message that would bring an object back is deleted once it is written.
                 let store = LocalStore::open(path, Durability::Flushed);
                 Ok(Arc::new(store.map_err(|error| Failure::file("open", path, &error))?))
             }
-            Self::Bucket(bucket) => bucket.open().map_err(|error| Failure::Usage(error.to_string())),
-            Self::Sqlite(_) => Err(self.unfit("objects", "file:FOLDER, s3://BUCKET or memory:")),
+            _ => Err(self.unfit("objects", STORES)),
         }
     }
 
@@ -125,9 +176,47 @@ mod tests {
         assert_eq!("file:///data/lake".parse(), Ok(Backend::Folder("/data/lake".into())));
         assert_eq!("s3://lake/a/".parse::<Backend>().map(|backend| backend.to_string()), Ok("s3://lake/a".to_owned()));
         assert_eq!("file:lake".parse::<Backend>().map(|backend| backend.to_string()), Ok("file:lake".to_owned()));
-        for text in ["", "lake", "sqlite:", "file://", "s3:bucket", "dynamodb:table", "http://x"] {
+        for text in [
+            "dynamodb:tributary-checkpoints",
+            "dynamodb:arn:aws:dynamodb:eu-west-1:123456789012:table/t?ttl=expiresAt",
+            "sqs:https://sqs.eu-west-1.amazonaws.com/123456789012/events",
+            "sqs:events",
+        ] {
+            assert_eq!(text.parse::<Backend>().map(|backend| backend.to_string()), Ok(text.to_owned()));
+        }
+        let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/events";
+        assert_eq!(url.parse::<Backend>(), format!("sqs:{url}").parse());
+        for text in [
+            "",
+            "lake",
+            "sqlite:",
+            "file://",
+            "s3:bucket",
+            "http://x",
+            "dynamodb:",
+            "dynamodb://table",
+            "dynamodb:table?x=y",
+            "dynamodb:table?ttl=",
+            "sqs:",
+            "sqs:a.fifo",
+        ] {
             let error = text.parse::<Backend>().unwrap_err();
-            assert!(["sqlite:FILE", "PATH", "s3://BUCKET"].iter().any(|right| error.contains(right)), "{error}");
+            let helps = ["sqlite:FILE", "PATH", "s3://BUCKET", "dynamodb:TABLE", "its ARN or its name", "standard one"];
+            assert!(helps.iter().any(|right| error.contains(right)), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_back_end_is_told_what_it_cannot_hold() {
+        let aws = Aws::default();
+        let backend = |text: &str| text.parse::<Backend>().unwrap();
+        for (failure, instead) in [
+            (backend("sqs:events").ledger(&aws).await.err(), LEDGERS),
+            (backend("dynamodb:table").queue("events", &aws).await.err(), QUEUES),
+            (backend("sqlite:x.db").store(&aws).await.err(), STORES),
+        ] {
+            let failure = failure.unwrap();
+            assert!(failure.text().contains(instead), "{}", failure.text());
         }
     }
 }

@@ -6,6 +6,7 @@ use tributary_delivery::{ChannelArn, CloudTrailLake, Patience, SecurityHub};
 use tributary_mapping::Destination;
 use tributary_pipeline::{Findings, Trail};
 
+use crate::aws::Aws;
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::jobs::Delivery;
@@ -38,13 +39,13 @@ pub(crate) struct DeliveryArgs {
 
 impl DeliveryArgs {
     /// What these flags ask for. `region` is the lake's.
-    pub(crate) async fn open(&self, region: &str) -> Result<Delivery, Failure> {
+    pub(crate) async fn open(&self, region: &str, aws: &Aws) -> Result<Delivery, Failure> {
         let mut delivery = Delivery::default();
         let hub_region = self.security_hub_region.as_deref().unwrap_or(region);
         if let Some(backend) = &self.findings_queue {
             let account = self.security_hub_account.as_deref().unwrap_or_default();
             let destination = Destination::new(account, hub_region).map_err(usage)?;
-            delivery.findings = Some(Findings { queue: backend.queue("findings")?, destination });
+            delivery.findings = Some(Findings { queue: backend.queue("findings", aws).await?, destination });
         }
         let channel = self.cloudtrail_channel.as_ref().filter(|_| self.cloudtrail != Some(false));
         if self.cloudtrail == Some(true) && channel.is_none() {

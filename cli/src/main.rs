@@ -1,5 +1,6 @@
 //! `tributary`: Azure security telemetry into Amazon Security Lake, on one machine.
 
+mod aws;
 mod backend;
 mod command;
 mod confirm;

@@ -50,7 +50,10 @@ impl SetArgs {
             (None, None) => accepted(shipped()?),
             (Some(folder), None) => accepted(mappings::compile(&mappings::read(Some(folder))?, version)?),
             (None, Some(uri)) => {
-                let changed = ChangedMappings { uri: uri.clone(), digest: self.mappings_digest.clone() };
+                let mut changed = ChangedMappings::new(uri.clone(), self.mappings_digest.clone());
+                if matches!(uri, MappingsUri::Bucket(_)) {
+                    changed = changed.aws(tributary_aws::load(None).await);
+                }
                 match changed.accepted(functions(), version, metrics).await {
                     Some(set) => accepted(set),
                     None => Ok(InForce { set: shipped()?, refused: true }),

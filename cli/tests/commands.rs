@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+#[path = "commands/aws.rs"]
+mod aws;
 #[path = "commands/changed.rs"]
 mod changed;
 #[path = "commands/identity.rs"]
@@ -48,6 +50,9 @@ fn tributary() -> Command {
         "AWS_ACCOUNT_ID",
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_S3",
+        "SECURITY_LAKE_WRITER_ROLE_ARN",
+        "SECURITY_LAKE_WRITER_EXTERNAL_ID",
+        "SECURITY_LAKE_KMS_KEY_ARN",
         "MAPPINGS_URI",
         "MAPPINGS_DIGEST",
         "ASFF_SQS_QUEUE",

@@ -17,6 +17,7 @@ use tributary_ocsf::Version;
 use tributary_pipeline::{EventSource as _, Findings, PollConfig, Stop};
 use tributary_telemetry::{Metric, Metrics, Snapshot, logging};
 
+use crate::aws::Aws;
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::jobs::{Delivery, Parts, Passed};
@@ -113,14 +114,14 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let source =
         source.map(|builder| builder.hub(HUB).consumer_group(GROUP)).and_then(|builder| builder.build_source());
     let source = Arc::new(source.map_err(|error| Failure::Usage(error.to_string()))?);
-    let state = Backend::Sqlite(args.out.join("state.db"));
+    let (state, aws) = (Backend::Sqlite(args.out.join("state.db")), Aws::default());
     let layout = Layout::from_prefix(&args.region, "azure-", args.ocsf_version);
     let jobs = Parts {
         source: Arc::clone(&source) as _,
-        ledger: state.ledger()?,
-        queue: state.queue("events")?,
-        flow_logs: Some(state.queue("flow-logs")?),
-        delivery: delivery(args, &state)?,
+        ledger: state.ledger(&aws).await?,
+        queue: state.queue("events", &aws).await?,
+        flow_logs: Some(state.queue("flow-logs", &aws).await?),
+        delivery: delivery(args, &state, &aws).await?,
         // Another demo makes it all again: no need to wait for the disk.
         staging: folder(&args.out.join("staging"))?,
         lake: folder(&args.out.join("lake"))?,
@@ -149,11 +150,11 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 /// Findings in the form of Security Hub, into a file.
-fn delivery(args: &Args, state: &Backend) -> Result<Delivery, Failure> {
+async fn delivery(args: &Args, state: &Backend, aws: &Aws) -> Result<Delivery, Failure> {
     let destination = tributary_mapping::Destination::new(NO_ACCOUNT, &args.region);
     let destination = destination.map_err(|error| Failure::Usage(error.to_string()))?;
     let file = FolderSink::open(&args.out, "findings").map_err(|error| Failure::file("open", &args.out, &error))?;
-    let findings = Some(Findings { queue: state.queue("findings")?, destination });
+    let findings = Some(Findings { queue: state.queue("findings", aws).await?, destination });
     Ok(Delivery { findings, importer: Some(Arc::new(file)), trail: None })
 }
 

@@ -15,6 +15,7 @@ use tributary_ocsf::write_rfc3339;
 use tributary_pipeline::{Clock, EventSource as _, Move, Positions, PositionsError, Standing, Target};
 use tributary_telemetry::logging;
 
+use crate::aws::Aws;
 use crate::backend::Backend;
 use crate::confirm::ConfirmArgs;
 use crate::failure::Failure;
@@ -121,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     runtime::block_on(async {
         match &args.action {
             Action::List { ledger, hub, consumer_group, json } => {
-                let mut standings = positions(ledger, 0)?.list().await.map_err(backend)?;
+                let mut standings = positions(ledger, 0).await?.list().await.map_err(backend)?;
                 let wanted = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted == is);
                 standings.retain(|one| wanted(hub, &one.hub.hub) && wanted(consumer_group, &one.hub.consumer_group));
                 list(&standings, *json)
@@ -132,9 +133,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     })
 }
 
-fn positions(ledger: &LedgerArgs, ttl_hours: u64) -> Result<Positions, Failure> {
+async fn positions(ledger: &LedgerArgs, ttl_hours: u64) -> Result<Positions, Failure> {
     let time_to_live = Duration::from_secs(ttl_hours.saturating_mul(3_600));
-    Ok(Positions { ledger: ledger.ledger.ledger()?, clock: Clock::system(), time_to_live })
+    Ok(Positions { ledger: ledger.ledger.ledger(&Aws::default()).await?, clock: Clock::system(), time_to_live })
 }
 
 fn backend(error: impl std::fmt::Display) -> Failure {
@@ -142,7 +143,7 @@ fn backend(error: impl std::fmt::Display) -> Failure {
 }
 
 async fn moved(partition: &str, to: &Target, force: bool, args: &ChangeArgs) -> Result<ExitCode, Failure> {
-    let positions = positions(&args.ledger, args.ttl_hours)?;
+    let positions = positions(&args.ledger, args.ttl_hours).await?;
     let (source, group) = args.hub.source("tributary positions").await?;
     let source = Arc::new(source);
     let proposed = positions.propose(source.as_ref(), &group, partition, to, force).await;

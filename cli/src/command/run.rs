@@ -14,6 +14,7 @@ use tributary_ocsf::Version;
 use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop, worker_mark};
 use tributary_telemetry::{Metrics, logging};
 
+use crate::aws::{Aws, LakeArgs};
 use crate::backend::Backend;
 use crate::delivery::DeliveryArgs;
 use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
@@ -27,6 +28,7 @@ const EXAMPLES: &str = "\
 Examples:
   tributary run --once
   tributary run --ledger sqlite:/var/lib/tributary/state.db --queue sqlite:/var/lib/tributary/state.db --lake file:/data
+  tributary run --ledger dynamodb:tributary --queue sqs:tributary-events --staging s3://my-staging --lake s3://my-lake
 
 Each pass reads every partition up to its last event, then waits for --interval. SIGTERM and Ctrl-C end it in order: what is \
 planned is sent and committed. Several processes may share a SQLite file and the partitions.
@@ -73,6 +75,8 @@ pub(crate) struct Args {
     /// The lake
     #[arg(long, env = "TRIBUTARY_LAKE", default_value = "file:lake", value_name = "URL")]
     lake: Backend,
+    #[command(flatten)]
+    lake_on_aws: LakeArgs,
     /// Records that did not become events
     #[arg(long, env = "TRIBUTARY_QUARANTINE", default_value = "file:lake", value_name = "URL")]
     quarantine: Backend,
@@ -132,8 +136,9 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let source = Arc::new(source(args).await?);
     let metrics = Metrics::new();
     let InForce { set, refused } = args.set.in_force(args.ocsf_version, &metrics).await?;
-    let delivery = args.delivery.open(&args.region).await?;
-    let jobs = parts(args, Arc::clone(&source), delivery, set, metrics, stop.clone())?.jobs()?;
+    let aws = Aws::default();
+    let delivery = args.delivery.open(&args.region, &aws).await?;
+    let jobs = parts(args, &aws, Arc::clone(&source), delivery, set, metrics, stop.clone()).await?.jobs()?;
     let budget = Duration::from_secs(args.budget);
     let asked = stop.clone();
     tokio::spawn(async move {
@@ -216,8 +221,9 @@ async fn source(args: &Args) -> Result<EventHubSource, Failure> {
     hub.builder().transport(transport).build_source().map_err(|error| Failure::Usage(error.to_string()))
 }
 
-fn parts(
+async fn parts(
     args: &Args,
+    aws: &Aws,
     source: Arc<EventHubSource>,
     delivery: Delivery,
     set: MappingSet,
@@ -236,15 +242,19 @@ fn parts(
         Start::Latest => StartPosition::Latest,
     };
     let layout = Layout::from_prefix(&args.region, &args.source_prefix, args.ocsf_version);
+    let flow_logs = match &args.flow_log_queue {
+        Some(backend) => Some(backend.queue("flow-logs", aws).await?),
+        None => None,
+    };
     Ok(Parts {
         source,
-        ledger: args.ledger.ledger()?,
-        queue: args.queue.queue("events")?,
-        flow_logs: args.flow_log_queue.as_ref().map(|backend| backend.queue("flow-logs")).transpose()?,
+        ledger: args.ledger.ledger(aws).await?,
+        queue: args.queue.queue("events", aws).await?,
+        flow_logs,
         delivery,
-        staging: args.staging.store()?,
-        lake: args.lake.store()?,
-        quarantine: args.quarantine.store()?,
+        staging: args.staging.store(aws).await?,
+        lake: args.lake.lake(&args.lake_on_aws, aws).await?,
+        quarantine: args.quarantine.store(aws).await?,
         set,
         layout: layout.map_err(|error| Failure::Usage(error.to_string()))?,
         poll,

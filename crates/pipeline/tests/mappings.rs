@@ -45,7 +45,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn changed(folder: &Path, digest: Option<String>) -> ChangedMappings {
-    ChangedMappings { uri: MappingsUri::Folder(folder.to_owned()), digest }
+    ChangedMappings::new(MappingsUri::Folder(folder.to_owned()), digest)
 }
 
 /// Configures the digest that the folder's files have.
@@ -135,4 +135,11 @@ async fn too_much_and_too_little_is_refused() {
     let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
     let text = refusal(&changed(folder(&files).path(), None)).await.to_string();
     assert!(text.contains("more .yaml files than 1000"), "{text}");
+}
+
+#[tokio::test]
+async fn a_bucket_without_aws_leaves_the_built_in_set_in_force() {
+    let changed = ChangedMappings::new("s3://some-bucket/maps".parse().unwrap(), Some("x".to_owned()));
+    let refused = refusal(&changed).await;
+    assert!(matches!(refused, MappingsRefused::Aws(_)) && refused.to_string().contains("AWS_REGION"), "{refused}");
 }

@@ -8,6 +8,7 @@ mod uri;
 use std::time::Duration;
 
 use tracing::{error, info};
+use tributary_aws::{ConfigError, SdkConfig};
 use tributary_lake::{BucketError, StoreError, TextLimits, read_texts};
 use tributary_mapping::function::Function;
 use tributary_mapping::{Diagnostic, MappingSet, Sources, digest, outside_schema};
@@ -30,6 +31,9 @@ pub enum MappingsRefused {
     /// The folder cannot be opened.
     #[error("cannot open the folder: {0}; name one that is there, or leave MAPPINGS_URI unset")]
     Folder(String),
+    /// AWS's configuration, which a bucket needs, cannot be used.
+    #[error(transparent)]
+    Aws(ConfigError),
     /// The bucket cannot be opened.
     #[error(transparent)]
     Bucket(#[from] BucketError),
@@ -81,9 +85,21 @@ pub struct ChangedMappings {
     pub uri: MappingsUri,
     /// Which ones are meant: [`digest`] of them.
     pub digest: Option<String>,
+    aws: Result<SdkConfig, ConfigError>,
 }
 
 impl ChangedMappings {
+    /// The files at `uri`, if [`digest`] of them is `digest`.
+    pub fn new(uri: MappingsUri, digest: Option<String>) -> Self {
+        Self { uri, digest, aws: Err(ConfigError::NoRegion) }
+    }
+
+    /// The same with what AWS's configuration came to, which files in a bucket need. A fault in it is a fault of the files: the
+    /// built-in set stays in force.
+    pub fn aws(self, loaded: Result<SdkConfig, ConfigError>) -> Self {
+        Self { aws: loaded, ..self }
+    }
+
     /// The set that the files make, if they pass; otherwise the log and the metric `MappingsRefused` say why not, and the
     /// built-in set is to be used.
     pub async fn accepted(&self, functions: &[Function], version: Version, metrics: &Metrics) -> Option<MappingSet> {
@@ -124,7 +140,7 @@ impl ChangedMappings {
     }
 
     async fn read(&self) -> Result<Sources, MappingsRefused> {
-        let store = self.uri.open()?;
+        let store = self.uri.open(&self.aws)?;
         let sources = read_texts(store.as_ref(), LIMITS).await?;
         if sources.is_empty() { Err(MappingsRefused::Empty) } else { Ok(sources) }
     }

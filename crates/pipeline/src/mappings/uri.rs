@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use tributary_lake::Bucket;
+use tributary_aws::{ConfigError, SdkConfig};
+use tributary_lake::{Bucket, BucketOptions};
 
 use super::MappingsRefused;
 
@@ -50,14 +51,18 @@ impl fmt::Display for MappingsUri {
 }
 
 impl MappingsUri {
-    /// The place as a store. A folder that is not there is not made: the files that should lie in it are what is missing.
-    pub(super) fn open(&self) -> Result<Arc<dyn ObjectStore>, MappingsRefused> {
+    /// The place as a store, a bucket with what AWS's configuration came to. A folder that is not there is not made: the
+    /// files that should lie in it are what is missing.
+    pub(super) fn open(&self, aws: &Result<SdkConfig, ConfigError>) -> Result<Arc<dyn ObjectStore>, MappingsRefused> {
         match self {
             Self::Folder(path) => match LocalFileSystem::new_with_prefix(path) {
                 Ok(store) => Ok(Arc::new(store)),
                 Err(error) => Err(MappingsRefused::Folder(error.to_string())),
             },
-            Self::Bucket(bucket) => Ok(bucket.open()?),
+            Self::Bucket(bucket) => {
+                let aws = aws.as_ref().map_err(|error| MappingsRefused::Aws(error.clone()))?;
+                Ok(bucket.open(aws, &BucketOptions::default())?)
+            }
         }
     }
 }
