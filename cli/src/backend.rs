@@ -53,6 +53,8 @@ impl FromStr for Backend {
             "sqlite" => Ok(Self::Sqlite(path()?)),
             "file" => Ok(Self::Folder(path()?)),
             "s3" => text.parse().map(Self::Bucket).map_err(|error: BucketError| error.to_string()),
+            // The variables of the functions name queues by their URL alone.
+            "https" | "http" => text.parse().map(Self::Queue).map_err(|error: InvalidSqsAddress| error.to_string()),
             "sqs" => rest.parse().map(Self::Queue).map_err(|error: InvalidSqsAddress| error.to_string()),
             "dynamodb" => table(rest).ok_or_else(|| {
                 format!("{text:?} names no table: write dynamodb:TABLE, or dynamodb:TABLE?ttl=ATTRIBUTE")
@@ -182,6 +184,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Backend>().map(|backend| backend.to_string()), Ok(text.to_owned()));
         }
+        let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/events";
+        assert_eq!(url.parse::<Backend>(), format!("sqs:{url}").parse());
         for text in [
             "",
             "lake",

@@ -7,6 +7,8 @@ use std::io::{BufRead, BufReader, Write};
 mod aws;
 #[path = "commands/changed.rs"]
 mod changed;
+#[path = "commands/delivery.rs"]
+mod delivery;
 #[path = "commands/identity.rs"]
 mod identity;
 #[path = "commands/map.rs"]
@@ -357,6 +359,9 @@ fn the_demo_says_what_became_of_every_record() {
     let sum = |name: &str| said[name].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>();
     assert_eq!((sum("kinds"), sum("classes"), sum("reasons")), (fates.mapped, fates.mapped, fates.quarantined));
     assert_eq!(sum("general"), said["kinds"]["azure_general"].as_u64().unwrap());
+    let findings = std::fs::read_to_string(out.join("findings.ndjson")).unwrap();
+    assert!(count("findings") > 20 && findings.lines().count() as u64 == count("findings"), "{said}");
+    assert!(findings.lines().all(|line| line.contains("\"SchemaVersion\":\"2018-10-08\"")));
 
     // Again into the same folder; in lines that fit a terminal, the most frequent first.
     let text = demo(&[]);

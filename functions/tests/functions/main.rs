@@ -4,4 +4,6 @@
 mod generated;
 mod process;
 mod security_lake_source;
+mod stack;
 mod start;
+mod whole;

@@ -120,6 +120,8 @@ pub struct Imported {
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportReport {
+    /// Messages received.
+    pub received: u64,
     /// Messages whose findings were all accepted.
     pub messages: u64,
     /// Findings accepted.
@@ -135,6 +137,7 @@ pub struct ImportReport {
 impl ImportReport {
     /// Adds another run's.
     pub fn add(&mut self, other: &Self) {
+        self.received += other.received;
         self.messages += other.messages;
         self.findings += other.findings;
         self.put_back += other.put_back;
@@ -159,14 +162,14 @@ impl ImportFindings {
                 () = tokio::time::sleep(self.config.visibility / 2) => self.hide(&messages, self.config.visibility).await,
             }
         };
-        let mut report = ImportReport::default();
+        let mut report = ImportReport { received: messages.len() as u64, ..ImportReport::default() };
         for (message, result) in messages.iter().zip(results) {
             report.add(&self.settle(message, result).await);
         }
         Ok(report)
     }
 
-    /// Runs until the queue is empty, a message failed, or `budget` is used up.
+    /// Runs until nothing is there to be received, or `budget` is used up. Messages that failed are not waited for.
     ///
     /// # Errors
     /// When the queue fails.
@@ -174,10 +177,11 @@ impl ImportFindings {
         let deadline = Instant::now() + budget;
         let mut report = ImportReport::default();
         loop {
-            report.add(&self.run(Duration::from_millis(200)).await?);
-            let counts = self.queue.counts().await?;
-            let empty = counts.visible == 0 && counts.in_flight == 0;
-            if empty || report.failed > 0 || self.stop.is_set() || Instant::now() >= deadline {
+            let pass = self.run(Duration::from_millis(200)).await?;
+            report.add(&pass);
+            // A remote queue's counts may be behind: what it gives counts too.
+            let empty = pass.received == 0 && self.queue.counts().await?.visible == 0;
+            if empty || self.stop.is_set() || Instant::now() >= deadline {
                 return Ok(report);
             }
         }

@@ -96,7 +96,7 @@ async fn findings_of_several_messages_make_one_call() {
         job.queue.send(&message(name, &ids)).await.unwrap();
     }
     let report = job.run(Duration::ZERO).await.unwrap();
-    assert_eq!(report, ImportReport { messages: 4, findings: 4, ..ImportReport::default() });
+    assert_eq!(report, ImportReport { received: 4, messages: 4, findings: 4, ..ImportReport::default() });
     assert_eq!(*sink.calls.lock().unwrap(), [4]);
     assert_eq!(sink.memory.entries().into_keys().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     assert_eq!(counts(&job).await, (0, 0, 0));

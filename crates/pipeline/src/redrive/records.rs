@@ -1,4 +1,4 @@
-//! Quarantined records back through the transformer, by record (`docs/GUARANTEES.md`, transformer, rule 8b).
+//! Quarantined records back through the transformer, by record (`docs/GUARANTEES.md`, transformer, rule 8d).
 //!
 //! One quarantine object at a time: its records are mapped once more, the outcome is staged create-only under the batch's
 //! next redrive (`{batch-id}-q1`, then `-q2`), published from what is staged, and the object is retired last. So an end
