@@ -63,6 +63,8 @@ enum Command {
     Receive(command::receive::Args),
     /// Bring dead letters back to their queue, or quarantined records into the lake
     Redrive(Box<command::redrive::Args>),
+    /// Send a range of a partition once more, or map it anew
+    Replay(Box<command::replay::Args>),
     /// Show where partitions stand, and move one
     Positions(command::positions::Args),
     /// Check, test, list and explain the mapping files
@@ -92,6 +94,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Send(args) => command::send::run(args),
         Command::Receive(args) => command::receive::run(args),
         Command::Redrive(args) => command::redrive::run(args),
+        Command::Replay(args) => command::replay::run(args),
         Command::Positions(args) => command::positions::run(args),
         Command::Mappings(args) => command::mappings::run(args),
     }

@@ -19,6 +19,8 @@ mod mappings;
 mod positions;
 #[path = "commands/redrive.rs"]
 mod redrive;
+#[path = "commands/replay.rs"]
+mod replay;
 #[path = "commands/s3.rs"]
 mod s3;
 #[path = "commands/validate.rs"]

@@ -9,6 +9,7 @@ pub(crate) mod mappings;
 pub(crate) mod positions;
 pub(crate) mod receive;
 pub(crate) mod redrive;
+pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod validate;

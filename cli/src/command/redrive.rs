@@ -2,17 +2,16 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use indicatif::{HumanBytes, ProgressBar};
+use indicatif::HumanBytes;
 use serde_json::{Value, json};
 use tributary_batch::TimestampMs;
 use tributary_lake::Quarantine;
 use tributary_mapping::{Reason, parse_timestamp};
 use tributary_pipeline::{
-    Clock, LetterFilter, LettersReport, Progress, RecordFilter, RecordsReport, RedriveLetters, RedriveRecords, Stop,
+    Clock, LetterFilter, LettersReport, RecordFilter, RecordsReport, RedriveLetters, RedriveRecords, Stop,
 };
 use tributary_telemetry::{Metrics, logging};
 
@@ -20,7 +19,7 @@ use crate::aws::Aws;
 use crate::backend::Backend;
 use crate::deployment::DeploymentArgs;
 use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
-use crate::progress::bar;
+use crate::progress::shown;
 use crate::runtime;
 use crate::set::InForce;
 
@@ -185,18 +184,6 @@ async fn records(args: &Args, stop: Stop) -> Result<ExitCode, Failure> {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::from(SOME_QUARANTINED),
     })
-}
-
-/// A bar, and what moves it.
-fn shown(template: &str) -> (ProgressBar, Progress) {
-    let bar = bar(0, template);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    let moved = bar.clone();
-    let progress = Progress::new(move |done, total| {
-        moved.set_length(total);
-        moved.set_position(done);
-    });
-    (bar, progress)
 }
 
 fn summary(report: &RecordsReport, dry_run: bool) -> Value {

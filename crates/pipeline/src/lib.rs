@@ -6,6 +6,7 @@
 //! - [`ImportFindings`] takes the findings that the transformer put aside to Security Hub.
 //! - [`Positions`] shows where partitions stand, and moves one.
 //! - [`RedriveLetters`] and [`RedriveRecords`] bring back what was set aside: dead letters, and quarantined records.
+//! - [`Replay`] sends a partition's range once more; [`RemapBatches`] maps its batches anew, in the place of what they were.
 //! - [`ChangedMappings`] are mapping files that take the built-in ones' place without a release, if they pass.
 //! - [`RegisterSources`] gives each enabled class its custom source of the lake.
 //!
@@ -25,6 +26,7 @@ mod positions;
 mod progress;
 mod redrive;
 mod register;
+mod replay;
 mod source;
 mod stop;
 mod transform;
@@ -38,6 +40,9 @@ pub use positions::{Move, Positions, PositionsError, Standing, Target};
 pub use progress::Progress;
 pub use redrive::{LetterFilter, LettersReport, RecordFilter, RecordsReport, RedriveLetters, RedriveRecords};
 pub use register::{RegisterError, RegisterReport, RegisterSources, SourceSet};
+pub use replay::{
+    Bound, Gaps, Piece, RemapBatches, RemapReport, Replay, ReplayError, ReplayPlan, ReplayRange, ReplayReport,
+};
 pub use source::{EventSource, HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 pub use stop::Stop;
 pub use transform::{

@@ -111,6 +111,10 @@ enum Stays {
     Deliver(#[from] DeliverError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(
+        "batch {0} is being remapped, or a remapping of it was interrupted: end it first, by the same `tributary replay --remap`"
+    )]
+    Remapping(BatchId),
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] QuarantineReadError),
     #[error(
@@ -178,6 +182,11 @@ impl RedriveRecords {
     /// One object. Returns the key of the object that an earlier run's redrive of it has put into quarantine.
     async fn object(&self, key: &QuarantineKey, report: &mut RecordsReport) -> Result<Option<QuarantineKey>, Stays> {
         let staging = &self.transform.staging;
+        // What is staged for this redrive may be one of the outcome that is being replaced.
+        let (origin, _) = key.batch.origin();
+        if staging.is_remapping(&origin).await? {
+            return Err(Stays::Remapping(origin));
+        }
         if let Some(earlier) = staging.read(&key.batch.next_redrive()).await? {
             report.objects += 1;
             report.ended += 1;

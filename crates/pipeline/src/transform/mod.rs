@@ -369,7 +369,7 @@ impl Transform {
         }
     }
 
-    async fn map_batch(&self, batch: Batch) -> Result<Made, DeliverError> {
+    pub(crate) async fn map_batch(&self, batch: Batch) -> Result<Made, DeliverError> {
         self.on_a_thread(batch.id(), move |transformer, wanted| {
             transformer.outcome(&Input::batch(&batch).deriving(wanted.derived()))
         })
