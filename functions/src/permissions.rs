@@ -209,6 +209,8 @@ const TRANSFORM: &[Permission] = &[
     ),
     allow("s3:PutObject", Resource::Quarantine("quarantine/*"), When::Always, "records that did not become events"),
     allow("s3:PutObject", Resource::Lake("ext/*"), When::Always, "the lake's objects"),
+    allow("s3:AbortMultipartUpload", Resource::Lake("ext/*"), When::Always, "parts of an upload that failed"),
+    allow("s3:AbortMultipartUpload", Resource::Staging("*"), When::Always, "parts of an upload that failed"),
     allow("sts:AssumeRole", Resource::WriterRole, When::CentralLake, "the writer role of a lake in another account"),
     allow("sqs:SendMessage", Resource::FindingsQueue, When::SecurityHub, "findings"),
     allow("sqs:SendMessage", Resource::FlowLogQueue, When::FlowLogs, "notifications of flow log blobs"),

@@ -344,6 +344,10 @@ async fn a_waiting_receive_returns_when_something_is_released(queue: Arc<dyn Que
 
 async fn concurrent_receivers_never_share_a_message(queue: Arc<dyn Queue>) {
     const MESSAGES: usize = 40;
+    // All before the first receive: a slow sender must not look like an empty queue.
+    for number in 0..MESSAGES {
+        queue.send(&number.to_string()).await.unwrap();
+    }
     let receivers: Vec<_> = (0..4)
         .map(|_| {
             let queue = Arc::clone(&queue);
@@ -359,9 +363,6 @@ async fn concurrent_receivers_never_share_a_message(queue: Arc<dyn Queue>) {
             })
         })
         .collect();
-    for number in 0..MESSAGES {
-        queue.send(&number.to_string()).await.unwrap();
-    }
     let mut bodies = Vec::new();
     for receiver in receivers {
         bodies.extend(receiver.await.unwrap());

@@ -18,7 +18,7 @@ pub const MAX_SOURCE_NAME: usize = 20;
 /// Which source: its name and the OCSF version of its events.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId {
-    /// Such as `azure-detection`; at most [`MAX_SOURCE_NAME`] characters.
+    /// Such as `example-detection`; at most [`MAX_SOURCE_NAME`] characters.
     pub name: String,
     /// Such as `1.3.0`.
     pub version: String,

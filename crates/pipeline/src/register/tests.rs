@@ -11,7 +11,7 @@ use super::*;
 const BUDGET: Duration = Duration::from_secs(60);
 
 fn set(classes: &[i32]) -> SourceSet {
-    SourceSet { prefix: "azure-".into(), version: Version::V1_3_0, classes: classes.iter().copied().collect() }
+    SourceSet { prefix: "cloud-".into(), version: Version::V1_3_0, classes: classes.iter().copied().collect() }
 }
 
 fn job(registry: impl SourceRegistry + 'static) -> RegisterSources {
@@ -97,7 +97,7 @@ async fn every_class_has_its_source_and_a_second_run_changes_nothing() {
     let job = job(MemoryRegistry::new());
     let wanted = set(&[2004, 6003, 3002]);
     let first = job.run(&wanted, None, BUDGET).await.unwrap();
-    assert_eq!(first.sources[&2004].location, "ext/azure-detection/1.3.0/");
+    assert_eq!(first.sources[&2004].location, "ext/cloud-detection/1.3.0/");
     assert_eq!((first.sources.len(), first.created.len()), (3, 3));
     let second = job.run(&wanted, Some(&wanted), BUDGET).await.unwrap();
     assert_eq!((second.sources, second.created, second.removed), (first.sources, vec![], vec![]));
@@ -111,12 +111,12 @@ async fn an_update_adds_and_removes_and_leaves_others_alone() {
     let before = set(&[2004, 6003]);
     job.run(&before, None, BUDGET).await.unwrap();
     let report = job.run(&set(&[2004, 4001]), Some(&before), BUDGET).await.unwrap();
-    assert_eq!(report.removed.iter().map(|id| id.name.as_str()).collect::<Vec<_>>(), ["azure-api"]);
-    assert_eq!(names(&job).await, ["azure-detection 1.3.0", "azure-network 1.3.0", "okta 1.0"]);
+    assert_eq!(report.removed.iter().map(|id| id.name.as_str()).collect::<Vec<_>>(), ["cloud-api"]);
+    assert_eq!(names(&job).await, ["cloud-detection 1.3.0", "cloud-network 1.3.0", "okta 1.0"]);
     // Another version is another source.
     let older = SourceSet { version: Version::V1_1_0, ..set(&[2004]) };
     job.run(&older, Some(&set(&[2004, 4001])), BUDGET).await.unwrap();
-    assert_eq!(names(&job).await, ["azure-detection 1.1.0", "okta 1.0"]);
+    assert_eq!(names(&job).await, ["cloud-detection 1.1.0", "okta 1.0"]);
     job.remove_all(&older, BUDGET).await.unwrap();
     job.remove_all(&older, BUDGET).await.unwrap();
     assert_eq!(names(&job).await, ["okta 1.0"]);
@@ -140,25 +140,25 @@ async fn a_source_without_a_location_is_waited_for() {
     *registry.slow.lock().unwrap() = 3;
     let job = job(registry);
     let report = job.run(&set(&[2004]), None, BUDGET).await.unwrap();
-    assert_eq!(report.sources[&2004].location, "ext/azure-detection/1.3.0/");
+    assert_eq!(report.sources[&2004].location, "ext/cloud-detection/1.3.0/");
 
     let registry = Moody::default();
     *registry.slow.lock().unwrap() = u32::MAX;
     let late = RegisterSources { registry: Arc::new(registry) }.run(&set(&[2004]), None, BUDGET).await.unwrap_err();
-    assert!(late.to_string().contains("azure-detection 1.3.0 is not ready after"), "{late}");
+    assert!(late.to_string().contains("cloud-detection 1.3.0 is not ready after"), "{late}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_made_for_nothing_is_taken_back() {
     let job = job(MemoryRegistry::new());
-    let earlier = SourceId { name: "azure-account".into(), version: "1.3.0".into() };
+    let earlier = SourceId { name: "cloud-account".into(), version: "1.3.0".into() };
     job.registry.create(&earlier, "ACCOUNT_CHANGE").await.unwrap();
     // The second class of this run is refused for good; the first one is taken back, the earlier one stays.
-    let refusing = Refusing { inner: job.registry, refused: "azure-api" };
+    let refusing = Refusing { inner: job.registry, refused: "cloud-api" };
     let job = RegisterSources { registry: Arc::new(refusing) };
     let error = job.run(&set(&[2004, 3001, 6003]), None, BUDGET).await.unwrap_err();
-    assert!(error.to_string().contains("azure-api 1.3.0") && error.to_string().contains("grant it"), "{error}");
-    assert_eq!(names(&job).await, ["azure-account 1.3.0"]);
+    assert!(error.to_string().contains("cloud-api 1.3.0") && error.to_string().contains("grant it"), "{error}");
+    assert_eq!(names(&job).await, ["cloud-account 1.3.0"]);
 }
 
 struct Refusing {
@@ -185,9 +185,9 @@ impl SourceRegistry for Refusing {
 #[tokio::test(start_paused = true)]
 async fn settings_that_cannot_be_are_named() {
     let job = job(MemoryRegistry::new());
-    let long = SourceSet { prefix: "azure-production-".into(), ..set(&[3002]) };
+    let long = SourceSet { prefix: "cloud-production-".into(), ..set(&[3002]) };
     let error = job.run(&long, None, BUDGET).await.unwrap_err();
-    assert!(error.to_string().contains("azure-production-authentication"), "{error}");
+    assert!(error.to_string().contains("cloud-production-authentication"), "{error}");
     let error = job.run(&set(&[9999]), None, BUDGET).await.unwrap_err();
     assert!(error.to_string().contains("9999"), "{error}");
     // Removing what could never be made is no error: a failed deployment must be able to go.
