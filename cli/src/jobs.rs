@@ -3,37 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::ObjectStore;
 use tributary_delivery::Sink;
-use tributary_lake::{Layout, Publisher, Staging};
 use tributary_ledger::Ledger;
-use tributary_mapping::{MappingSet, Options};
 use tributary_pipeline::{
-    Clock, EventSource, Findings, ImportConfig, ImportFindings, ImportReport, Poll, PollConfig, PollReport, Stop,
-    Trail, Transform, TransformConfig, TransformReport, Transformer,
+    EventSource, Findings, ImportConfig, ImportFindings, ImportReport, Poll, PollConfig, PollReport, Stop, Trail,
+    Transform, TransformReport,
 };
-use tributary_queue::{Queue, QueueError};
+use tributary_queue::QueueError;
 use tributary_telemetry::Metrics;
 
 use crate::failure::Failure;
-
-/// What the jobs are made of.
-pub(crate) struct Parts {
-    pub(crate) source: Arc<dyn EventSource>,
-    pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) queue: Arc<dyn Queue>,
-    pub(crate) flow_logs: Option<Arc<dyn Queue>>,
-    pub(crate) delivery: Delivery,
-    pub(crate) staging: Arc<dyn ObjectStore>,
-    pub(crate) lake: Arc<dyn ObjectStore>,
-    pub(crate) quarantine: Arc<dyn ObjectStore>,
-    pub(crate) set: MappingSet,
-    pub(crate) layout: Layout,
-    pub(crate) poll: PollConfig,
-    /// What the jobs count into.
-    pub(crate) metrics: Metrics,
-    pub(crate) stop: Stop,
-}
 
 /// Where events go beside the lake: nowhere by default.
 #[derive(Default)]
@@ -61,49 +40,28 @@ pub(crate) struct Passed {
     pub(crate) import: ImportReport,
 }
 
-impl Parts {
-    pub(crate) fn jobs(self) -> Result<Jobs, Failure> {
-        let transformer = Transformer::new(Arc::new(self.set), Options::default(), self.layout);
-        let transformer = transformer.map_err(|error| Failure::Usage(error.to_string()))?;
-        let (metrics, staging) = (self.metrics, Staging::new(self.staging));
-        let module = self.poll.module.clone();
-        let Delivery { findings, importer, trail } = self.delivery;
-        let waiting = findings.as_ref().map(|findings| Arc::clone(&findings.queue));
-        let import = waiting.zip(importer).map(|(queue, sink)| ImportFindings {
+impl Jobs {
+    /// The jobs over what the transform job has.
+    pub(crate) fn new(
+        transform: Transform,
+        delivery: Delivery,
+        source: Arc<dyn EventSource>,
+        ledger: Arc<dyn Ledger>,
+        config: PollConfig,
+    ) -> Self {
+        let Transform { queue, staging, metrics, clock, stop, .. } = transform.clone();
+        let waiting = delivery.findings.map(|findings| findings.queue);
+        let import = waiting.zip(delivery.importer).map(|(queue, sink)| ImportFindings {
             queue,
             sink,
             metrics: metrics.clone(),
-            stop: self.stop.clone(),
+            stop: stop.clone(),
             config: ImportConfig::default(),
         });
-        let transform = Transform {
-            queue: Arc::clone(&self.queue),
-            staging: staging.clone(),
-            publisher: Publisher::new(self.lake, self.quarantine),
-            transformer: Arc::new(transformer),
-            flow_logs: self.flow_logs,
-            findings,
-            trail,
-            metrics: metrics.clone(),
-            clock: Clock::system(),
-            stop: self.stop.clone(),
-            config: TransformConfig::new(module),
-        };
-        let poll = Poll {
-            source: self.source,
-            ledger: self.ledger,
-            queue: self.queue,
-            staging,
-            metrics: metrics.clone(),
-            clock: Clock::system(),
-            stop: self.stop,
-            config: self.poll,
-        };
-        Ok(Jobs { poll, transform, import, metrics })
+        let poll = Poll { source, ledger, queue, staging, metrics: metrics.clone(), clock, stop, config };
+        Self { poll, transform, import, metrics }
     }
-}
 
-impl Jobs {
     /// Reads what is in the hub now, transforms until the queue is empty and imports until that of findings is, all at once.
     pub(crate) async fn pass(&self, budget: Duration) -> Result<Passed, Failure> {
         let (polled, transformed) = (Stop::new(), Stop::new());

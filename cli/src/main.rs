@@ -5,6 +5,7 @@ mod backend;
 mod command;
 mod confirm;
 mod delivery;
+mod deployment;
 mod events;
 mod failure;
 mod health;
@@ -60,6 +61,10 @@ enum Command {
     Send(command::send::Args),
     /// Read a hub's events
     Receive(command::receive::Args),
+    /// Bring dead letters back to their queue, or quarantined records into the lake
+    Redrive(Box<command::redrive::Args>),
+    /// Send a range of a partition once more, or map it anew
+    Replay(Box<command::replay::Args>),
     /// Show where partitions stand, and move one
     Positions(command::positions::Args),
     /// Check, test, list and explain the mapping files
@@ -88,6 +93,8 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Emulator(args) => command::emulator::run(args),
         Command::Send(args) => command::send::run(args),
         Command::Receive(args) => command::receive::run(args),
+        Command::Redrive(args) => command::redrive::run(args),
+        Command::Replay(args) => command::replay::run(args),
         Command::Positions(args) => command::positions::run(args),
         Command::Mappings(args) => command::mappings::run(args),
     }

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::process::ExitCode;
 
+use tributary_pipeline::Stop;
+
 use crate::failure::Failure;
 
 /// Threads for what blocks: mapping, packing, SQLite. Each keeps memory of the largest batch it worked on; with the
@@ -17,6 +19,18 @@ pub(crate) fn block_on(command: impl Future<Output = Result<ExitCode, Failure>>)
     // What still blocks (reading standard input) must not hold the process.
     runtime.shutdown_background();
     result
+}
+
+/// A wish to stop that Ctrl-C and SIGTERM express from now on: what is begun is ended in order.
+pub(crate) fn stop_on_signal() -> Result<Stop, Failure> {
+    let (ended, stop) = (end_signal()?, Stop::new());
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        ended.await;
+        tracing::info!("ending in order");
+        asked.set();
+    });
+    Ok(stop)
 }
 
 /// Listens for Ctrl-C and, where there is one, SIGTERM from now on; the future ends with the first of them.

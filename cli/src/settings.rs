@@ -72,9 +72,14 @@ fn apply_text(mut command: Command, path: &Path, text: &str) -> Result<Command, 
     Ok(command)
 }
 
+/// A flag's name in the file: its long one, but where that says what the command does (`redrive --quarantine`).
+fn key(arg: &Arg) -> String {
+    arg.get_id().as_str().replace('_', "-")
+}
+
 /// The flags of a command and of the commands in it.
 fn flags(command: &Command) -> Vec<String> {
-    let own = command.get_arguments().filter_map(Arg::get_long).map(str::to_owned);
+    let own = command.get_arguments().filter(|arg| arg.get_long().is_some()).map(key);
     own.chain(command.get_subcommands().flat_map(flags)).collect()
 }
 
@@ -84,7 +89,7 @@ fn with_defaults(mut command: Command, value: &dyn Fn(&str) -> Option<String>) -
     for name in inner {
         command = command.mut_subcommand(name, |sub| with_defaults(sub, value));
     }
-    command.mut_args(|arg| match value(arg.get_long().unwrap_or_default()) {
+    command.mut_args(|arg| match arg.get_long().and_then(|_| value(&key(&arg))) {
         // Once a process, and clap keeps it for good.
         Some(value) => arg.default_value(&*Box::leak(value.into_boxed_str())),
         None => arg,

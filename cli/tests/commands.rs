@@ -17,6 +17,10 @@ mod map;
 mod mappings;
 #[path = "commands/positions.rs"]
 mod positions;
+#[path = "commands/redrive.rs"]
+mod redrive;
+#[path = "commands/replay.rs"]
+mod replay;
 #[path = "commands/s3.rs"]
 mod s3;
 #[path = "commands/validate.rs"]

@@ -12,15 +12,18 @@ use tributary_azure_eventhub::{Destination, EventHubPublisher, EventHubSource, O
 use tributary_azure_eventhub_emulator::{Emulator, HubConfig};
 use tributary_azure_samples::{Fates, Sample, Samples};
 use tributary_delivery::FolderSink;
-use tributary_lake::{Durability, Layout, LocalStore};
+use tributary_lake::{Durability, Layout, LocalStore, Publisher, Staging};
+use tributary_mapping::Options;
 use tributary_ocsf::Version;
-use tributary_pipeline::{EventSource as _, Findings, PollConfig, Stop};
+use tributary_pipeline::{
+    Clock, EventSource as _, Findings, PollConfig, Stop, Transform, TransformConfig, Transformer,
+};
 use tributary_telemetry::{Metric, Metrics, Snapshot, logging};
 
 use crate::aws::Aws;
 use crate::backend::Backend;
 use crate::failure::Failure;
-use crate::jobs::{Delivery, Parts, Passed};
+use crate::jobs::{Delivery, Jobs, Passed};
 use crate::progress::bar;
 use crate::{mappings, runtime};
 
@@ -116,24 +119,27 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let source = Arc::new(source.map_err(|error| Failure::Usage(error.to_string()))?);
     let (state, aws) = (Backend::Sqlite(args.out.join("state.db")), Aws::default());
     let layout = Layout::from_prefix(&args.region, "azure-", args.ocsf_version);
-    let jobs = Parts {
-        source: Arc::clone(&source) as _,
-        ledger: state.ledger(&aws).await?,
+    let layout = layout.map_err(|error| Failure::Usage(error.to_string()))?;
+    let set = Arc::new(mappings::shipped(args.ocsf_version)?);
+    let transformer = Transformer::new(set, Options::default(), layout);
+    let delivery = delivery(args, &state, &aws).await?;
+    let transform = Transform {
         queue: state.queue("events", &aws).await?,
-        flow_logs: Some(state.queue("flow-logs", &aws).await?),
-        delivery: delivery(args, &state, &aws).await?,
         // Another demo makes it all again: no need to wait for the disk.
-        staging: folder(&args.out.join("staging"))?,
-        lake: folder(&args.out.join("lake"))?,
-        // Its keys begin with `quarantine/`.
-        quarantine: folder(&args.out)?,
-        set: mappings::shipped(args.ocsf_version)?,
-        layout: layout.map_err(|error| Failure::Usage(error.to_string()))?,
-        poll: PollConfig::new("azure", "demo"),
+        staging: Staging::new(folder(&args.out.join("staging"))?),
+        // The keys of quarantine begin with `quarantine/`.
+        publisher: Publisher::new(folder(&args.out.join("lake"))?, folder(&args.out)?),
+        transformer: Arc::new(transformer.map_err(|error| Failure::Usage(error.to_string()))?),
+        flow_logs: Some(state.queue("flow-logs", &aws).await?),
+        findings: delivery.findings.clone(),
+        trail: None,
         metrics: Metrics::new(),
+        clock: Clock::system(),
         stop: Stop::new(),
-    }
-    .jobs()?;
+        config: TransformConfig::new("azure"),
+    };
+    let (ledger, poll) = (state.ledger(&aws).await?, PollConfig::new("azure", "demo"));
+    let jobs = Jobs::new(transform, delivery, Arc::clone(&source) as _, ledger, poll);
     let started = Instant::now();
     let spinner = bar(0, "{spinner} receiving, mapping, writing  {elapsed}");
     spinner.enable_steady_tick(Duration::from_millis(120));

@@ -8,6 +8,8 @@ pub(crate) mod map;
 pub(crate) mod mappings;
 pub(crate) mod positions;
 pub(crate) mod receive;
+pub(crate) mod redrive;
+pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod validate;

@@ -7,22 +7,20 @@ use std::time::Duration;
 
 use serde_json::json;
 use tributary_azure_eventhub::{EventHubSource, Transport};
-use tributary_lake::Layout;
 use tributary_ledger::Policy;
 use tributary_mapping::MappingSet;
-use tributary_ocsf::Version;
 use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop, worker_mark};
 use tributary_telemetry::{Metrics, logging};
 
-use crate::aws::{Aws, LakeArgs};
+use crate::aws::Aws;
 use crate::backend::Backend;
-use crate::delivery::DeliveryArgs;
+use crate::deployment::DeploymentArgs;
 use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
 use crate::health::Health;
 use crate::hub::HubArgs;
-use crate::jobs::{Delivery, Jobs, Parts, Passed};
+use crate::jobs::{Jobs, Passed};
 use crate::runtime;
-use crate::set::{InForce, SetArgs};
+use crate::set::InForce;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,36 +64,11 @@ pub(crate) struct Args {
     /// Batches on their way
     #[arg(long, env = "TRIBUTARY_QUEUE", default_value = "sqlite:tributary.db", value_name = "URL")]
     queue: Backend,
-    /// Notifications of flow log blobs; they go to quarantine without it
-    #[arg(long, env = "TRIBUTARY_FLOW_LOG_QUEUE", value_name = "URL")]
-    flow_log_queue: Option<Backend>,
-    /// Staged outcomes
-    #[arg(long, env = "TRIBUTARY_STAGING", default_value = "file:staging", value_name = "URL")]
-    staging: Backend,
-    /// The lake
-    #[arg(long, env = "TRIBUTARY_LAKE", default_value = "file:lake", value_name = "URL")]
-    lake: Backend,
-    #[command(flatten)]
-    lake_on_aws: LakeArgs,
     /// Records that did not become events
     #[arg(long, env = "TRIBUTARY_QUARANTINE", default_value = "file:lake", value_name = "URL")]
     quarantine: Backend,
-    /// OCSF version of the events; never two in one lake
-    #[arg(long, default_value_t = Version::V1_3_0, env = "OCSF_VERSION")]
-    ocsf_version: Version,
-    /// Region in the objects' paths
-    #[arg(long, default_value = "us-east-1", env = "AWS_REGION")]
-    region: String,
-    /// What the names of the lake's sources begin with
-    #[arg(long, default_value = "azure-", value_name = "TEXT")]
-    source_prefix: String,
-    /// Name of this integration, in messages and in quarantine's paths
-    #[arg(long, default_value = "azure", env = "MODULE_ID", value_name = "NAME")]
-    module_id: String,
     #[command(flatten)]
-    delivery: DeliveryArgs,
-    #[command(flatten)]
-    set: SetArgs,
+    deployment: DeploymentArgs,
     /// Answer GET /healthz here while passes are made: 200 while they succeed, 503 when none did for three passes' time
     #[arg(long, env = "TRIBUTARY_HEALTH", value_name = "ADDR:PORT", conflicts_with = "once")]
     health: Option<SocketAddr>,
@@ -131,21 +104,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 async fn work(args: &Args) -> Result<ExitCode, Failure> {
-    let stop = Stop::new();
-    let ended = runtime::end_signal()?;
+    let stop = runtime::stop_on_signal()?;
     let source = Arc::new(source(args).await?);
     let metrics = Metrics::new();
-    let InForce { set, refused } = args.set.in_force(args.ocsf_version, &metrics).await?;
-    let aws = Aws::default();
-    let delivery = args.delivery.open(&args.region, &aws).await?;
-    let jobs = parts(args, &aws, Arc::clone(&source), delivery, set, metrics, stop.clone()).await?.jobs()?;
+    let InForce { set, refused } = args.deployment.in_force(&metrics).await?;
+    let jobs = jobs(args, Arc::clone(&source), set, metrics, stop.clone()).await?;
     let budget = Duration::from_secs(args.budget);
-    let asked = stop.clone();
-    tokio::spawn(async move {
-        ended.await;
-        tracing::info!("ending in order");
-        asked.set();
-    });
     let result =
         if args.once { once(args, &jobs, budget, refused).await } else { forever(args, &jobs, budget, &stop).await };
     if let Err(error) = source.close().await {
@@ -221,19 +185,16 @@ async fn source(args: &Args) -> Result<EventHubSource, Failure> {
     hub.builder().transport(transport).build_source().map_err(|error| Failure::Usage(error.to_string()))
 }
 
-#[allow(clippy::too_many_arguments)]
-async fn parts(
+async fn jobs(
     args: &Args,
-    aws: &Aws,
     source: Arc<EventHubSource>,
-    delivery: Delivery,
     set: MappingSet,
     metrics: Metrics,
     stop: Stop,
-) -> Result<Parts, Failure> {
+) -> Result<Jobs, Failure> {
     // Not the process id alone: in containers it is 1 for all.
     let worker = format!("run-{}-{}", std::process::id(), worker_mark());
-    let mut poll = PollConfig::new(&args.module_id, worker);
+    let mut poll = PollConfig::new(&args.deployment.module_id, worker);
     // Processes that share a ledger share its partitions; one that died gives its up when the lease ends.
     poll.policy = Policy::WhenFree;
     poll.share = !args.once;
@@ -242,26 +203,11 @@ async fn parts(
         Start::Earliest => StartPosition::Earliest,
         Start::Latest => StartPosition::Latest,
     };
-    let layout = Layout::from_prefix(&args.region, &args.source_prefix, args.ocsf_version);
-    let flow_logs = match &args.flow_log_queue {
-        Some(backend) => Some(backend.queue("flow-logs", aws).await?),
-        None => None,
-    };
-    Ok(Parts {
-        source,
-        ledger: args.ledger.ledger(aws).await?,
-        queue: args.queue.queue("events", aws).await?,
-        flow_logs,
-        delivery,
-        staging: args.staging.store(aws).await?,
-        lake: args.lake.lake(&args.lake_on_aws, aws).await?,
-        quarantine: args.quarantine.store(aws).await?,
-        set,
-        layout: layout.map_err(|error| Failure::Usage(error.to_string()))?,
-        poll,
-        metrics,
-        stop,
-    })
+    let aws = Aws::default();
+    let delivery = args.deployment.delivery(&aws).await?;
+    let (queue, quarantine) = (args.queue.queue("events", &aws).await?, args.quarantine.store(&aws).await?);
+    let transform = args.deployment.transform(&aws, set, queue, quarantine, &delivery, (metrics, stop)).await?;
+    Ok(Jobs::new(transform, delivery, source, args.ledger.ledger(&aws).await?, poll))
 }
 
 fn report(args: &Args, jobs: &Jobs, passed: &Passed) {

@@ -52,6 +52,19 @@ impl HubDigest {
 #[serde(transparent)]
 pub struct BatchId(String);
 
+/// A range of a hub's partition, as its batch is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchRange {
+    /// The hub.
+    pub hub: HubDigest,
+    /// The partition: four digits or more, or a digest of its id.
+    pub partition: String,
+    /// First sequence number.
+    pub first: SequenceNumber,
+    /// Last sequence number.
+    pub last: SequenceNumber,
+}
+
 /// A text that is no batch id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -66,12 +79,7 @@ pub struct InvalidBatchId {
 impl BatchId {
     /// The name of the range `first..=last` of `source`. A partition that is no number is named by its digest.
     pub fn new(source: &SourceRef, first: SequenceNumber, last: SequenceNumber) -> Self {
-        let digest = source.hub_digest();
-        let partition = match source.partition.parse::<u32>() {
-            Ok(number) => format!("{number:04}"),
-            Err(_) => hex(&Sha256::digest(source.partition.as_bytes()), 8),
-        };
-        Self(format!("{}-p{partition}-{:020}-{:020}", digest.0, first.0, last.0))
+        Self(format!("{}{:020}-{:020}", Self::prefix(source), first.0, last.0))
     }
 
     /// The name of input that no hub numbered, from a digest of its content (protocol rule 10).
@@ -82,6 +90,43 @@ impl BatchId {
     /// The name of the `round`-th redrive of this batch's quarantine: `{batch-id}-q{round}`.
     pub fn redriven(&self, round: u32) -> Self {
         Self(format!("{}-q{round}", self.0))
+    }
+
+    /// The batch that was cut from a hub or came as foreign input, and how often its quarantine was redriven since: this
+    /// one and 0 where it is that batch itself.
+    pub fn origin(&self) -> (Self, u32) {
+        let parts = self.0.rsplit_once("-q");
+        let round =
+            parts.and_then(|(batch, round)| Some((batch, round.parse::<u32>().ok().filter(|round| *round > 0)?)));
+        match round {
+            Some((batch, round)) => (Self(batch.to_owned()), round),
+            None => (self.clone(), 0),
+        }
+    }
+
+    /// The name of what comes of redriving this batch's quarantine object.
+    pub fn next_redrive(&self) -> Self {
+        let (batch, round) = self.origin();
+        batch.redriven(round.saturating_add(1))
+    }
+
+    /// What a hub's range is named by; `None` for other input, and for what was redriven.
+    pub fn range(&self) -> Option<BatchRange> {
+        let mut parts = self.0.split('-');
+        let (digest, partition) = (parts.next()?, parts.next()?.strip_prefix('p')?);
+        let mut number = || {
+            let digits = parts.next()?;
+            let whole = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse().ok().filter(|_| whole).map(SequenceNumber)
+        };
+        let (first, last) = (number()?, number()?);
+        let range = BatchRange { hub: HubDigest(digest.to_owned()), partition: partition.to_owned(), first, last };
+        (digest.len() == 12 && first <= last && parts.next().is_none()).then_some(range)
+    }
+
+    /// What the names of a partition's batches begin with.
+    pub fn prefix(source: &SourceRef) -> String {
+        format!("{}-p{}-", source.hub_digest().0, partition_part(&source.partition))
     }
 
     /// Checks and wraps a text.
@@ -107,6 +152,13 @@ impl<'de> Deserialize<'de> for BatchId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+fn partition_part(partition: &str) -> String {
+    match partition.parse::<u32>() {
+        Ok(number) => format!("{number:04}"),
+        Err(_) => hex(&Sha256::digest(partition.as_bytes()), 8),
     }
 }
 
@@ -137,6 +189,28 @@ mod tests {
         assert_eq!(id.as_str().len(), 12 + 2 + 4 + 1 + 20 + 1 + 20);
         assert!(id.as_str().ends_with("-p0003-00000000000000000007-00000000000000002006"));
         assert_eq!(BatchId::parse(id.as_str()), Ok(id));
+    }
+
+    #[test]
+    fn a_name_says_its_range_and_round() {
+        let id = BatchId::new(&source(), SequenceNumber(7), SequenceNumber(2006));
+        let range = id.range().unwrap();
+        assert_eq!(
+            (range.first, range.last, range.partition.as_str()),
+            (SequenceNumber(7), SequenceNumber(2006), "0003")
+        );
+        assert_eq!(range.hub, source().hub_digest());
+        assert!(id.as_str().starts_with(&BatchId::prefix(&source())));
+        assert_eq!(id.origin(), (id.clone(), 0));
+        let first = id.next_redrive();
+        assert_eq!(first, id.redriven(1));
+        assert_eq!(first.next_redrive(), id.redriven(2));
+        assert_eq!((first.origin(), first.range()), ((id.clone(), 1), None));
+        assert_eq!(BatchId::for_content(b"x").range(), None);
+        for text in ["a-q0", "a-q", "a-qq", "a-q-1", "q1", "-q99999999999"] {
+            let id = BatchId::parse(text).unwrap();
+            assert_eq!(id.origin(), (id.clone(), 0), "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod id;
 mod pack;
 mod position;
 
-pub use id::{BatchId, HubDigest, InvalidBatchId, SourceRef};
+pub use id::{BatchId, BatchRange, HubDigest, InvalidBatchId, SourceRef};
 pub use pack::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Packer};
 pub use position::{Offset, Position, SequenceNumber, TimestampMs};
 

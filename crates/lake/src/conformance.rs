@@ -18,8 +18,9 @@ use object_store::{
 use tributary_batch::BatchId;
 
 use crate::{
-    LakeObject, LakeObjects, Outcome, OutcomeBuilder, Published, Publisher, QuarantineEntry, Staged, Staging,
-    StoreError, claim_key, quarantine_object, received_at,
+    LakeObject, LakeObjects, Outcome, OutcomeBuilder, Published, Publisher, Quarantine, QuarantineEntry,
+    QuarantineLimits, QuarantineReader, Remap, RemapError, Staged, Staging, StoreError, claim_key, quarantine_object,
+    received_at,
 };
 
 const NOON: i64 = 1_767_268_800_000; // 2026-01-01T12:00:00Z
@@ -37,6 +38,8 @@ pub async fn all<S: ObjectStore>(make: impl Fn() -> Arc<S>) {
     every_attempt_publishes_the_first_staged_outcome(make()).await;
     staged_names_are_the_history_of_cuts(make()).await;
     a_claim_is_put_again_and_read_within_its_bounds(make()).await;
+    a_retired_object_keeps_its_place(make()).await;
+    another_outcome_takes_the_place_of_a_published_one(make()).await;
 }
 
 fn batch(first: i64) -> BatchId {
@@ -73,6 +76,65 @@ async fn keys(store: &dyn ObjectStore) -> Vec<String> {
     let mut keys: Vec<String> = store.list(None).map_ok(|object| object.location.into()).try_collect().await.unwrap();
     keys.sort_unstable();
     keys
+}
+
+async fn a_retired_object_keeps_its_place(store: Arc<dyn ObjectStore>) {
+    let (staging, publisher) = (Staging::new(store.clone()), Publisher::new(store.clone(), store.clone()));
+    let quarantine = Quarantine::new(store.clone()).unwrap();
+    let outcomes = [outcome(&batch(0), "one", 1), outcome(&batch(10), "one", 0)];
+    for outcome in &outcomes {
+        assert_eq!(publisher.published(outcome).await.unwrap(), None);
+        staging.stage(outcome).await.unwrap();
+        publisher.publish(outcome).await.unwrap();
+        assert_eq!(publisher.published(outcome).await.unwrap().as_ref(), Some(&outcome.manifest().groups[0].key));
+    }
+    let batches = async |module| -> Vec<BatchId> {
+        quarantine.list(module).await.unwrap().into_iter().map(|key| key.batch).collect()
+    };
+    assert_eq!(batches(None).await, [batch(0), batch(10)]);
+    assert_eq!(batches(Some("example")).await, [batch(0), batch(10)]);
+    assert_eq!(batches(Some("examp")).await, []);
+    let key = quarantine.list(None).await.unwrap().remove(0);
+    let before = quarantine.read(&key).await.unwrap().unwrap();
+    quarantine.retire(&key).await.unwrap();
+    assert_eq!(quarantine.read(&key).await.unwrap(), None);
+    assert_eq!(batches(None).await, [batch(10)]);
+    // Nothing puts it back: neither the batch that is delivered again, nor retiring it again.
+    publisher.publish(&outcomes[0]).await.unwrap();
+    quarantine.retire(&key).await.unwrap();
+    assert_eq!(batches(None).await, [batch(10)]);
+    let kept = key.to_string().replace("quarantine/", "retired/");
+    assert_eq!(content(&*store, &kept).await, before, "what was retired is kept whole");
+    let mut entries = QuarantineReader::new(&content(&*store, &key.to_string()).await, QuarantineLimits::default())
+        .unwrap()
+        .collect::<Vec<_>>();
+    assert!(entries.pop().is_none(), "its place is an object without entries");
+}
+
+async fn another_outcome_takes_the_place_of_a_published_one(store: Arc<dyn ObjectStore>) {
+    let (staging, publisher) = (Staging::new(store.clone()), Publisher::new(store.clone(), store.clone()));
+    let remap = Remap::new(staging.clone(), publisher.clone());
+    let (old, redriven) = (outcome(&batch(0), "old", 3), outcome(&batch(0).redriven(1), "old", 1));
+    let other = outcome(&batch(10), "other", 1);
+    for outcome in [&old, &redriven, &other] {
+        staging.stage(outcome).await.unwrap();
+        publisher.publish(outcome).await.unwrap();
+    }
+    let new = outcome(&batch(0), "new", 2);
+    let replaced = remap.replace(&new, NOON, false).await.unwrap();
+    assert_eq!((replaced.published.objects, replaced.published.existing), (3, 0));
+    let groups = new.manifest().groups.iter().chain(&other.manifest().groups);
+    let mut expected: Vec<String> = groups.map(|group| group.key.clone()).collect();
+    expected.extend([batch(0), batch(10)].map(|batch| format!("staged/{batch}")));
+    expected.sort_unstable();
+    assert_eq!(keys(&*store).await, expected, "the new objects, and nothing of the old ones");
+    for group in &new.manifest().groups {
+        assert_eq!(content(&*store, &group.key).await, new.group_bytes(group));
+    }
+    assert_eq!(staging.read(&batch(0)).await.unwrap(), Some(new));
+    assert!(!staging.is_remapping(&batch(0)).await.unwrap());
+    let missing = remap.replace(&outcome(&batch(20), "new", 1), NOON, false).await;
+    assert!(matches!(missing, Err(RemapError::NotStaged(_))), "{missing:?}");
 }
 
 async fn a_create_only_put_never_replaces(store: Arc<dyn ObjectStore>) {

@@ -5,12 +5,13 @@
 //! - [`encode`] turns the events of one group into one Arrow batch by the class's static columns; [`write_parquet`] turns
 //!   that into the bytes of one lake object. [`LakeWriter`] does all of it.
 //! - [`quarantine_object`] makes one object of the records that did not become events; [`QuarantineReader`] reads it.
+//!   [`Quarantine`] is their store, and retires what went on.
 //!
 //! From objects to stores, on [`object_store`]:
 //! - [`Outcome`] is everything that a batch will be, in one object. [`Staging`] stages it, create-only: the first one
 //!   wins, whatever attempt, mapping set or version comes later.
 //! - [`Publisher`] writes the staged outcome's groups, create-only, under names made from the batch id. A crash between
-//!   any two writes is mended by doing the same again.
+//!   any two writes is mended by doing the same again. [`Remap`] puts another outcome in the place of a published one.
 //! - [`LocalStore`] is a folder with the same promises as S3, [`Bucket`] a place in S3. [`conformance`] holds what every
 //!   store must do.
 //! - [`read_texts`] reads files that people put into a store, within bounds.
@@ -32,6 +33,8 @@ mod parquet_file;
 mod publish;
 mod quarantine;
 mod registry;
+mod remap;
+mod retire;
 mod staging;
 mod store;
 mod texts;
@@ -49,13 +52,15 @@ pub use page::CUT_PATH;
 pub use parquet_file::{LakeError, Stamp, write_parquet};
 pub use publish::{Published, Publisher};
 pub use quarantine::{
-    QuarantineEntry, QuarantineError, QuarantineLimits, QuarantineObject, QuarantineReadError, QuarantineReader,
-    quarantine_key, quarantine_object, received_at,
+    QuarantineEntry, QuarantineError, QuarantineKey, QuarantineLimits, QuarantineObject, QuarantineReadError,
+    QuarantineReader, quarantine_key, quarantine_object, quarantine_object_at, received_at,
 };
 pub use registry::{
     MAX_SOURCE_NAME, MemoryRegistry, Registered, RegistryError, RegistryRoles, SecurityLakeRegistry, SourceId,
     SourceRegistry,
 };
+pub use remap::{Remap, RemapError, Replaced};
+pub use retire::Quarantine;
 pub use staging::{MAX_CLAIM_BYTES, Staged, Staging, claim_key};
 pub use store::StoreError;
 pub use texts::{TextLimits, read_texts};

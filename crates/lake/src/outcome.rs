@@ -32,7 +32,7 @@ const MAX_MANIFEST: usize = 1024 * 1024;
 const MAX_GROUP_ENTRIES: usize = MAX_GROUPS + 1;
 
 /// Where a group is published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Destination {
     /// The lake's bucket: one Parquet object.
@@ -210,7 +210,7 @@ impl Outcome {
                 return Err(OutcomeError::Offset(index));
             }
             end = end.saturating_add(group.length);
-            if !is_key_of(&self.manifest.batch, group) || !keys.insert(&group.key) {
+            if !is_key_of(&self.manifest.batch, group.destination, &group.key) || !keys.insert(&group.key) {
                 return Err(OutcomeError::Key(index));
             }
         }
@@ -246,13 +246,13 @@ fn unreadable(error: serde_json::Error) -> OutcomeError {
 }
 
 /// Whether a key is one that this batch may write: named by the batch, in its destination's part of a bucket.
-fn is_key_of(batch: &BatchId, group: &GroupEntry) -> bool {
-    let Ok(path) = crate::store::path("publish", &group.key) else { return false };
+pub(crate) fn is_key_of(batch: &BatchId, destination: Destination, key: &str) -> bool {
+    let Ok(path) = crate::store::path("publish", key) else { return false };
     let Some(name) = path.filename() else { return false };
-    let is_quarantine = group.key.starts_with(crate::quarantine::PREFIX);
-    match group.destination {
+    let is_quarantine = key.starts_with(crate::quarantine::PREFIX);
+    match destination {
         Destination::Lake => {
-            name.strip_suffix(".parquet") == Some(batch.as_str()) && group.key.contains("/region=") && !is_quarantine
+            name.strip_suffix(".parquet") == Some(batch.as_str()) && key.contains("/region=") && !is_quarantine
         }
         Destination::Quarantine => name.strip_suffix(".ndjson.zst") == Some(batch.as_str()) && is_quarantine,
     }

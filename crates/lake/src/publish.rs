@@ -1,12 +1,14 @@
 //! A staged outcome's groups to lake and quarantine.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt, stream};
-use object_store::{ObjectStore, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::outcome::{Destination, GroupEntry, Outcome};
+use crate::remap::{Placed, Replaced};
 use crate::store::{self, StoreError};
 
 /// Puts at a time: a batch has a handful of groups, a hostile one 257.
@@ -77,14 +79,56 @@ impl Publisher {
         })
     }
 
+    /// The first of the outcome's objects that is there already.
+    ///
+    /// # Errors
+    /// When a store fails or denies.
+    pub async fn published(&self, outcome: &Outcome) -> Result<Option<String>, StoreError> {
+        for group in &outcome.manifest().groups {
+            let Some(store) = self.store(group.destination) else { continue };
+            if store::exists(store, &group.key).await? {
+                return Ok(Some(group.key.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Publishes an outcome over what its batch has published before, and removes what it lacks of that.
+    pub(crate) async fn replace(&self, outcome: &Outcome, old: &BTreeSet<Placed>) -> Result<Replaced, StoreError> {
+        const PUBLISH: &str = "publish over";
+        let groups = &outcome.manifest().groups;
+        let of = |group: &GroupEntry| Placed { destination: group.destination, key: group.key.clone() };
+        let (replaced, new): (Vec<_>, Vec<_>) = groups.iter().partition(|group| old.contains(&of(group)));
+        let mut done = Replaced::default();
+        for group in new.into_iter().chain(replaced) {
+            let Some(store) = self.store(group.destination) else { continue };
+            let payload = PutPayload::from_bytes(outcome.group_bytes(group));
+            let put = store.put(&store::path(PUBLISH, &group.key)?, payload).await;
+            put.map_err(|error| store::failed(store, PUBLISH, &group.key, &error))?;
+            done.published.objects += 1;
+            done.published.bytes += group.length;
+        }
+        let kept: BTreeSet<Placed> = groups.iter().map(of).collect();
+        for object in old.difference(&kept) {
+            let Some(store) = self.store(object.destination) else { continue };
+            let removed = store::remove(store, "remove", &object.key).await?;
+            done.removed += u64::from(removed);
+        }
+        Ok(done)
+    }
+
+    /// `None`: the deployment does not have it.
+    fn store(&self, destination: Destination) -> Option<&dyn ObjectStore> {
+        match destination {
+            Destination::Lake => self.lake.as_deref(),
+            Destination::Quarantine => Some(&*self.quarantine),
+        }
+    }
+
     async fn put(&self, group: GroupEntry, outcome: &Outcome) -> Result<Published, StoreError> {
-        let store = match group.destination {
-            Destination::Lake => self.lake.as_ref(),
-            Destination::Quarantine => Some(&self.quarantine),
-        };
-        let Some(store) = store else { return Ok(Published::default()) };
+        let Some(store) = self.store(group.destination) else { return Ok(Published::default()) };
         let payload = PutPayload::from_bytes(outcome.group_bytes(&group));
-        let new = store::create(&**store, "publish", &group.key, payload).await?;
+        let new = store::create(store, "publish", &group.key, payload).await?;
         Ok(match new {
             true => Published { objects: 1, existing: 0, bytes: group.length },
             false => Published { objects: 0, existing: 1, bytes: 0 },

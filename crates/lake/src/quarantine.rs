@@ -12,6 +12,8 @@ use crate::layout::EventDay;
 
 /// First segment of every quarantine key, with its slash.
 pub(crate) const PREFIX: &str = "quarantine/";
+/// What every name in quarantine ends with.
+const SUFFIX: &str = ".ndjson.zst";
 /// Level 3, as in the lake.
 const ZSTD_LEVEL: i32 = 3;
 /// Largest window that a reader makes room for: 16 MiB. What is written here needs 2.
@@ -76,12 +78,25 @@ pub enum QuarantineError {
 /// # Errors
 /// When the module's id is no plain segment of a path.
 pub fn quarantine_key(module: &str, first: TimestampMs, batch: &BatchId) -> Result<String, QuarantineError> {
-    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-    if !(1..=64).contains(&module.len()) || !module.bytes().all(plain) {
+    if !is_module(module) {
         return Err(QuarantineError::Module(module.chars().take(80).collect()));
     }
     let (year, month, day) = EventDay::of(first).parts();
-    Ok(format!("{PREFIX}{module}/{year:04}/{month:02}/{day:02}/{batch}.ndjson.zst"))
+    Ok(format!("{PREFIX}{module}/{year:04}/{month:02}/{day:02}/{batch}{SUFFIX}"))
+}
+
+/// The same for the key of an object that lies beside another one: the day and the module are that one's.
+///
+/// # Errors
+/// When memory for the compressor is out.
+pub fn quarantine_object_at(
+    key: &QuarantineKey,
+    entries: &[QuarantineEntry<'_>],
+) -> Result<Option<QuarantineObject>, QuarantineError> {
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(QuarantineObject { key: key.to_string(), bytes: compress(entries)?, entries: entries.len() as u64 }))
 }
 
 /// Makes the quarantine object of a batch; `None` when there is nothing to put in it. The same entries give the same
@@ -99,6 +114,11 @@ pub fn quarantine_object(
     if entries.is_empty() {
         return Ok(None);
     }
+    Ok(Some(QuarantineObject { key, bytes: compress(entries)?, entries: entries.len() as u64 }))
+}
+
+/// The content of an object of these entries.
+pub(crate) fn compress(entries: &[QuarantineEntry<'_>]) -> Result<Bytes, QuarantineError> {
     let mut out = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
     // A cut object is found out on reading.
     out.include_checksum(true)?;
@@ -106,7 +126,51 @@ pub fn quarantine_object(
         serde_json::to_writer(&mut out, entry)?;
         out.write_all(b"\n")?;
     }
-    Ok(Some(QuarantineObject { key, bytes: Bytes::from(out.finish()?), entries: entries.len() as u64 }))
+    Ok(Bytes::from(out.finish()?))
+}
+
+/// The parts of a quarantine object's key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct QuarantineKey {
+    /// The module's id.
+    pub module: String,
+    /// `YYYY/MM/DD`: the day on which the hub accepted the batch's first event.
+    pub day: String,
+    /// The batch.
+    pub batch: BatchId,
+}
+
+impl QuarantineKey {
+    /// Reads a key; `None` for another object's.
+    pub fn parse(key: &str) -> Option<Self> {
+        let rest = key.strip_prefix(PREFIX)?;
+        let (folder, name) = rest.rsplit_once('/')?;
+        let (module, day) = folder.split_once('/')?;
+        let batch = BatchId::parse(name.strip_suffix(SUFFIX)?).ok()?;
+        let digits = |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
+        let mut parts = day.split('/');
+        let dated = [4, 2, 2].iter().all(|count| parts.next().is_some_and(|part| digits(part, *count)));
+        let found = Self { module: module.to_owned(), day: day.to_owned(), batch };
+        (dated && parts.next().is_none() && is_module(module)).then_some(found)
+    }
+
+    /// The key of another batch's object in the same folder.
+    #[must_use]
+    pub fn of_batch(&self, batch: BatchId) -> Self {
+        Self { batch, ..self.clone() }
+    }
+}
+
+impl std::fmt::Display for QuarantineKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { module, day, batch } = self;
+        write!(f, "{PREFIX}{module}/{day}/{batch}{SUFFIX}")
+    }
+}
+
+fn is_module(module: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    (1..=64).contains(&module.len()) && module.bytes().all(plain)
 }
 
 /// How much a reader takes.
@@ -284,6 +348,33 @@ mod tests {
         assert_eq!(quarantine_object("example-1", NOON, &batch, &[]).unwrap(), None);
         for module in ["", "..", "a/b", "A", &"a".repeat(65)] {
             assert!(matches!(quarantine_key(module, NOON, &batch), Err(QuarantineError::Module(_))), "{module:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_is_written_and_another_objects_is_none() {
+        let batch = BatchId::for_content(b"x");
+        let text = quarantine_key("example-1", NOON, &batch).unwrap();
+        let key = QuarantineKey::parse(&text).unwrap();
+        assert_eq!((key.to_string(), key.day.as_str()), (text.clone(), "2026/01/01"));
+        let next = key.of_batch(batch.next_redrive());
+        assert_eq!(next.to_string(), text.replace(".ndjson", "-q1.ndjson"));
+        let entries = [entry("{}")];
+        let beside = quarantine_object_at(&next, &entries).unwrap().unwrap();
+        assert_eq!((beside.key, beside.bytes), (next.to_string(), object(&entries).bytes));
+        for other in [
+            "",
+            "quarantine/",
+            "quarantine/example-1/x.ndjson.zst",
+            "quarantine/example-1/2026/01/x.ndjson.zst",
+            "quarantine/example-1/2026/01/01/02/x.ndjson.zst",
+            "quarantine/A/2026/01/01/x.ndjson.zst",
+            "quarantine/example-1/2026/01/0a/x.ndjson.zst",
+            "quarantine/example-1/2026/01/01/X.ndjson.zst",
+            "quarantine/example-1/2026/01/01/x.parquet",
+            "retired/example-1/2026/01/01/x.ndjson.zst",
+        ] {
+            assert_eq!(QuarantineKey::parse(other), None, "{other}");
         }
     }
 

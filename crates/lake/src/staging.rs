@@ -80,6 +80,23 @@ impl Staging {
         }
     }
 
+    /// The store.
+    pub(crate) fn store(&self) -> &dyn ObjectStore {
+        &*self.store
+    }
+
+    /// Stages an outcome in the place of its batch's.
+    pub(crate) async fn replace(&self, outcome: &Outcome) -> Result<(), StoreError> {
+        let key = staged_key(&outcome.manifest().batch);
+        let put = self.store.put(&Path::from(key.as_str()), outcome.encode()).await;
+        put.map(drop).map_err(|error| store::failed(&*self.store, "stage", &key, &error))
+    }
+
+    /// Removes an object; one that is not there is removed already.
+    pub(crate) async fn remove(&self, action: &'static str, key: &str) -> Result<(), StoreError> {
+        store::remove(&*self.store, action, key).await.map(drop)
+    }
+
     /// Names of batches with a staged outcome that begin with `prefix` (such as `{hub-digest}-p0003-`; empty for all), in
     /// ascending order: per partition, the history of its cuts. Other objects in the folder are passed over.
     ///

@@ -155,6 +155,25 @@ pub(crate) async fn create(
     }
 }
 
+/// Whether there is an object of this key.
+pub(crate) async fn exists(store: &dyn ObjectStore, key: &str) -> Result<bool, StoreError> {
+    const LOOK: &str = "look at";
+    match store.head(&path(LOOK, key)?).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(failed(store, LOOK, key, &error)),
+    }
+}
+
+/// Removes an object. Whether there was one: where the store says so.
+pub(crate) async fn remove(store: &dyn ObjectStore, action: &'static str, key: &str) -> Result<bool, StoreError> {
+    match store.delete(&path(action, key)?).await {
+        Ok(()) => Ok(true),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(failed(store, action, key, &error)),
+    }
+}
+
 /// Reads an object of at most `limit` bytes, whose size is looked at before its content. `None`: there is none.
 pub(crate) async fn read(
     store: &dyn ObjectStore,

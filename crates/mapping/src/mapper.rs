@@ -41,6 +41,8 @@ pub struct Scratch<'b> {
     path: String,
     /// What every record of the current text says of itself in `unmapped`.
     notes: Vec<(&'static str, &'b str)>,
+    /// Index of the body's first record.
+    first: usize,
     /// Secrets redacted so far.
     pub redactions: u64,
 }
@@ -74,8 +76,24 @@ impl<'m> Mapper<'m> {
     ) where
         'm: 'b,
     {
+        self.map_body_from(0, body, origin, arena, scratch, out);
+    }
+
+    /// The same for a text that was a part of a body: its first record's index in its event is `first`.
+    pub fn map_body_from<'b>(
+        &self,
+        first: usize,
+        body: &'b str,
+        origin: Origin<'b>,
+        arena: &'b Bump,
+        scratch: &mut Scratch<'b>,
+        out: &mut Vec<Outcome<'b>>,
+    ) where
+        'm: 'b,
+    {
         scratch.notes.clear();
-        let mut index = 0;
+        scratch.first = first;
+        let mut index = first;
         let error = match self.map_text(body, origin, arena, scratch, &mut index, out) {
             Ok(()) => return,
             Err(error) => error,
@@ -117,7 +135,7 @@ impl<'m> Mapper<'m> {
     {
         let (mut rest, mut cleaned) = (text, false);
         loop {
-            if unwrap::too_many(*index, text) {
+            if unwrap::too_many(index.saturating_sub(scratch.first), text) {
                 self.refuse_text(rest, too_many(), arena, scratch, *index, out);
                 break;
             }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
-use tributary_batch::envelope::{self, Encoded};
 use tributary_batch::{Batch, Event, MAX_BATCH_BYTES, Packer, SequenceNumber, SourceRef};
 use tributary_ledger::{Lease, LeaseRequest, PartitionKey, Plan, Planned, Policy, ProtocolError, Sent};
 use tributary_queue::QueueOutbox;
@@ -14,6 +13,7 @@ use tributary_telemetry::Metric;
 use super::Poll;
 use super::report::{PartitionReport, PartitionState};
 use crate::mark::attempt;
+use crate::message::message_of;
 use crate::source::{HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 
 /// Longest wait for events before the lease and the hub are looked at again.
@@ -347,16 +347,7 @@ impl Turn<'_> {
         let batch =
             Batch { module: self.job.config.module.clone(), source, first: plan.first, last: plan.last, events };
         let id = batch.id();
-        let encoded = tokio::task::spawn_blocking(move || envelope::encode(&batch));
-        let encoded = encoded.await.map_err(|error| Stopped::Send(format!("packing batch {id}: {error}")))?;
-        let message = match encoded.map_err(|error| Stopped::Send(format!("packing batch {id}: {error}")))? {
-            Encoded::Inline(message) => message,
-            Encoded::Claim { key, bytes, message } => {
-                let put = self.job.staging.put_claim(&key, bytes.into()).await;
-                put.map_err(|error| Stopped::Send(error.to_string()))?;
-                message
-            }
-        };
+        let message = message_of(batch, &self.job.staging).await.map_err(Stopped::Send)?;
         let outbox = QueueOutbox::new(self.job.queue.as_ref());
         let (mut planned, mut pause) = (planned, SEND_PAUSE);
         for attempt in 1.. {

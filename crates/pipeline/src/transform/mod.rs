@@ -5,6 +5,7 @@
 //! transformer, rules 8 and 10). A message that fails stays: the queue delivers it again, and after several times puts it among its dead
 //! letters.
 
+mod again;
 mod notifications;
 mod outcome;
 mod trail;
@@ -22,6 +23,7 @@ use tributary_batch::{Batch, BatchId};
 use tributary_delivery::{Failure, SinkError};
 use tributary_lake::{Counts, Publisher, Staged, Staging, StoreError};
 use tributary_mapping::asff::Finding;
+use tributary_mapping::cloudtrail::AuditEvent;
 use tributary_mapping::{Destination, parse_timestamp};
 use tributary_queue::{Message, Queue, QueueError};
 use tributary_telemetry::{Metric, Metrics};
@@ -30,7 +32,8 @@ use crate::{Clock, Stop, import};
 
 pub use trail::Trail;
 
-pub use outcome::{Input, InputBody, InputEvent, Made, TransformError, Transformer};
+pub use again::Again;
+pub use outcome::{Derived, Input, InputBody, InputEvent, Made, TransformError, Transformer};
 
 /// Messages that one receive may bring.
 const RECEIVE: usize = 10;
@@ -317,13 +320,7 @@ impl Transform {
             }
             Decoded::Foreign(foreign) => self.map_foreign(foreign).await?,
         };
-        // At every attempt, and before the outcome says that it is done: an attempt that finds it staged may route
-        // differently, by other maps or for want of the queue.
-        if let Some(queue) = &self.flow_logs {
-            notifications::send(queue.as_ref(), made.routed.iter().map(|(_, message)| message.as_str())).await?;
-        }
-        // So too with findings: whatever maps a later attempt has, those of the outcome that is published are on their way.
-        let findings = self.send_findings(&made).await?;
+        let findings = self.hand_on(&made).await?;
         let (outcome, earlier) = match self.staging.stage(&made.outcome).await? {
             Staged::New => {
                 self.count(&made);
@@ -340,10 +337,7 @@ impl Transform {
             routed = counts.routed, skipped = counts.skipped, objects = published.objects, findings, earlier, "batch published");
         // Last: the lake has the batch whatever this service does.
         let batch = manifest.batch.clone();
-        let trail = match &self.trail {
-            Some(trail) => trail.send(&batch, made.trail, &self.metrics).await?,
-            None => 0,
-        };
+        let trail = self.send_trail(&batch, made.trail).await?;
         let mut classes = BTreeMap::new();
         for group in &manifest.groups {
             if let Some(class) = group.class {
@@ -354,17 +348,32 @@ impl Transform {
         Ok(Delivered { batch, earlier, counts, objects, bytes, classes, findings, trail })
     }
 
-    /// Puts the findings of this attempt into their queue, and says how many they are.
-    async fn send_findings(&self, made: &Made) -> Result<u64, DeliverError> {
+    /// What goes to other queues: notifications and findings, and how many of these there are. At every attempt, and before
+    /// the outcome says that it is done: an attempt that finds it staged may route and find differently, by other maps or
+    /// for want of a queue.
+    pub(crate) async fn hand_on(&self, made: &Made) -> Result<u64, DeliverError> {
+        if let Some(queue) = &self.flow_logs {
+            notifications::send(queue.as_ref(), made.routed.iter().map(|(_, message)| message.as_str())).await?;
+        }
         let Some(Findings { queue, .. }) = &self.findings else { return Ok(0) };
         let messages = import::messages(&made.outcome.manifest().batch, made.findings.iter().map(Finding::json));
         queue.send_all(&messages).await.map_err(DeliverError::Findings)?;
         Ok(made.findings.len() as u64)
     }
 
-    async fn map_batch(&self, batch: Batch) -> Result<Made, DeliverError> {
-        self.on_a_thread(batch.id(), move |transformer, wanted| transformer.outcome(&wanted.of(Input::batch(&batch))))
-            .await
+    /// Sends an attempt's trail events; returns how many there are.
+    pub(crate) async fn send_trail(&self, batch: &BatchId, events: Vec<AuditEvent>) -> Result<u64, DeliverError> {
+        match &self.trail {
+            Some(trail) => trail.send(batch, events, &self.metrics).await,
+            None => Ok(0),
+        }
+    }
+
+    pub(crate) async fn map_batch(&self, batch: Batch) -> Result<Made, DeliverError> {
+        self.on_a_thread(batch.id(), move |transformer, wanted| {
+            transformer.outcome(&Input::batch(&batch).deriving(wanted.derived()))
+        })
+        .await
     }
 
     /// Foreign input has no hub's word on when it came: a record without a time of its own is refused.
@@ -376,16 +385,16 @@ impl Transform {
                 uid: foreign.id.to_string(),
                 enqueued_time,
                 filed_time: enqueued_time.unwrap_or(now),
-                position: serde_json::json!({"messageId": foreign.message_id}),
+                position: serde_json::json!({"messageId": foreign.message_id, "enqueuedTime": enqueued_time}),
                 body: InputBody::Text(&foreign.event.body),
             };
-            transformer.outcome(&wanted.of(Input::new(foreign.id.clone(), &module, vec![event])))
+            transformer.outcome(&Input::new(foreign.id.clone(), &module, vec![event]).deriving(wanted.derived()))
         })
         .await
     }
 
     /// Mapping takes tens of milliseconds of a core: not on the threads that serve connections.
-    async fn on_a_thread(
+    pub(crate) async fn on_a_thread(
         &self,
         batch: BatchId,
         work: impl FnOnce(&Transformer, &Wanted) -> Result<Made, TransformError> + Send + 'static,
@@ -400,7 +409,7 @@ impl Transform {
         Ok(done.map_err(|error| DeliverError::Ended { batch, detail: error.to_string() })??)
     }
 
-    fn count(&self, made: &Made) {
+    pub(crate) fn count(&self, made: &Made) {
         let record = |metric, counts: &BTreeMap<String, u64>| {
             counts.iter().for_each(|(label, count)| self.metrics.record(metric, label, *count));
         };
@@ -420,15 +429,15 @@ impl Transform {
 }
 
 /// What is made of a batch beside its outcome.
-struct Wanted {
+pub(crate) struct Wanted {
     routes: bool,
     findings: Option<Destination>,
     trail: Option<Destination>,
 }
 
 impl Wanted {
-    fn of<'i>(&'i self, input: Input<'i>) -> Input<'i> {
-        input.routing(self.routes).deriving(self.findings.as_ref(), self.trail.as_ref())
+    pub(crate) fn derived(&self) -> Derived<'_> {
+        Derived { routes: self.routes, findings: self.findings.as_ref(), trail: self.trail.as_ref() }
     }
 }
 

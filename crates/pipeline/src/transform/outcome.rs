@@ -7,12 +7,18 @@ use bumpalo::Bump;
 use serde_json::{Value, json};
 use tributary_batch::{Batch, BatchId, Body, TimestampMs};
 use tributary_lake::{
-    LakeError, LakeWriter, Layout, Outcome, OutcomeBuilder, QuarantineEntry, QuarantineError, Row, quarantine_object,
-    received_at,
+    LakeError, LakeWriter, Layout, Outcome, OutcomeBuilder, QuarantineEntry, QuarantineError, QuarantineObject, Row,
+    quarantine_object, received_at,
 };
 use tributary_mapping::asff::{self, Finding};
 use tributary_mapping::cloudtrail::{self, AuditEvent};
-use tributary_mapping::{Destination, Mapper, MappingSet, Options, Origin, Outcome as Fate, Reason, Refused, Scratch};
+use tributary_mapping::{
+    Destination, Mapped, Mapper, MappingSet, Options, Origin, Outcome as Fate, Reason, Refused, Scratch,
+};
+use tributary_ocsf::Schema;
+
+/// What quarantine says of a body that is no text.
+pub(super) const BINARY: &str = "the body is not utf-8; raw is its bytes in base64";
 
 /// Why no outcome could be made. Nothing of the batch is lost: its message stays.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +51,13 @@ pub struct Input<'i> {
     pub module: &'i str,
     /// The events.
     pub events: Vec<InputEvent<'i>>,
+    /// What is made beside the outcome.
+    pub derived: Derived<'i>,
+}
+
+/// What is made of records beside the outcome: nothing by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Derived<'i> {
     /// Whether somebody takes notifications; they go to quarantine where nobody does.
     pub routes: bool,
     /// Whom findings are addressed to, where they are wanted.
@@ -98,21 +111,13 @@ impl<'i> Input<'i> {
 
     /// Events under a name: notifications go to quarantine, nothing else than the outcome is made.
     pub fn new(id: BatchId, module: &'i str, events: Vec<InputEvent<'i>>) -> Self {
-        Self { id, module, events, routes: false, findings: None, trail: None }
+        Self { id, module, events, derived: Derived::default() }
     }
 
-    /// With notifications handed on, or not.
+    /// With notifications handed on, and findings and trail events made, where they are wanted.
     #[must_use]
-    pub fn routing(mut self, routes: bool) -> Self {
-        self.routes = routes;
-        self
-    }
-
-    /// With findings and trail events derived for these destinations, or not.
-    #[must_use]
-    pub fn deriving(mut self, findings: Option<&'i Destination>, trail: Option<&'i Destination>) -> Self {
-        (self.findings, self.trail) = (findings, trail);
-        self
+    pub fn deriving(self, derived: Derived<'i>) -> Self {
+        Self { derived, ..self }
     }
 }
 
@@ -142,8 +147,8 @@ pub struct Made {
 /// Maps batches by one mapping set into one layout. One serves a whole process, and several threads.
 #[derive(Debug)]
 pub struct Transformer {
-    set: Arc<MappingSet>,
-    options: Options,
+    pub(super) set: Arc<MappingSet>,
+    pub(super) options: Options,
     writer: LakeWriter,
 }
 
@@ -191,56 +196,34 @@ impl Transformer {
                 }
             }
         }
-        let (mut mapped, mut general, mut skipped) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let (mut routed, mut findings, mut trail) = (Vec::new(), Vec::new(), Vec::new());
-        let mut rows = Vec::with_capacity(fates.len());
+        let mut sorted = Sorted { refused, quarantined, ..Sorted::new(self.set.schema(), input.derived) };
         for (fate, event) in fates.iter().zip(&owners) {
-            match fate {
-                Fate::Mapped(record) => {
-                    count(&mut mapped, record.kind);
-                    if let Some(category) = record.general {
-                        count(&mut general, category);
-                    }
-                    if let Some(destination) = input.findings.filter(|_| record.security_hub) {
-                        findings.extend(asff::finding(self.set.schema(), &record.event, destination));
-                    }
-                    if let Some(destination) = input.trail {
-                        trail.push(cloudtrail::audit_event(self.set.schema(), &record.event, destination));
-                    }
-                    rows.push(Row {
-                        event: &record.event,
-                        class: record.class,
-                        time: record.time,
-                        account: record.account,
-                        enqueued: event.filed_time,
-                    });
-                }
-                Fate::Refused(record) => {
-                    *quarantined.entry(record.reason).or_default() += 1;
-                    refused.push(self.entry(event, record.clone()));
-                }
-                Fate::Routed(record) if input.routes => {
-                    routed.push((record.rule.to_owned(), record.message.to_owned()));
-                }
-                Fate::Routed(record) => {
-                    let record = record.refused();
-                    *quarantined.entry(record.reason).or_default() += 1;
-                    refused.push(self.entry(event, record));
-                }
-                Fate::Skipped(record) => count(&mut skipped, record.rule),
-            }
+            sorted.add(fate, event.filed_time, |record| self.entry(event, record));
         }
-        let made = self.writer.objects(&input.id, &rows);
-        let made = made.map_err(|source| TransformError::Lake { batch: input.id.clone(), source })?;
         let first = input.events.first().map_or(0, |event| event.filed_time);
-        let quarantine = quarantine_object(input.module, first, &input.id, &refused);
-        let quarantine = quarantine.map_err(|source| TransformError::Quarantine { batch: input.id.clone(), source })?;
-        let outcome = OutcomeBuilder::new(input.id.clone(), self.mappings(), input.events.len() as u64)
+        let quarantine = |entries: &[_]| quarantine_object(input.module, first, &input.id, entries);
+        self.made(&input.id, input.events.len() as u64, sorted, quarantine, scratch.redactions)
+    }
+
+    /// The outcome of records whose fates are sorted.
+    pub(super) fn made<'e>(
+        &self,
+        id: &BatchId,
+        events: u64,
+        sorted: Sorted<'e>,
+        quarantine: impl FnOnce(&[QuarantineEntry<'e>]) -> Result<Option<QuarantineObject>, QuarantineError>,
+        redactions: u64,
+    ) -> Result<Made, TransformError> {
+        let Sorted { rows, refused, mapped, general, quarantined, routed, skipped, findings, trail, .. } = sorted;
+        let made = self.writer.objects(id, &rows);
+        let made = made.map_err(|source| TransformError::Lake { batch: id.clone(), source })?;
+        let quarantine = quarantine(&refused);
+        let quarantine = quarantine.map_err(|source| TransformError::Quarantine { batch: id.clone(), source })?;
+        let outcome = OutcomeBuilder::new(id.clone(), self.mappings(), events)
             .lake(&made)
             .quarantine(quarantine.as_ref())
             .aside(routed.len() as u64, skipped.values().sum())
             .build();
-        let redactions = scratch.redactions;
         Ok(Made { outcome, mapped, quarantined, general, routed, skipped, findings, trail, redactions })
     }
 
@@ -270,13 +253,87 @@ impl Transformer {
         }
         QuarantineEntry {
             reason: Reason::NotJson.as_str().into(),
-            detail: "the body is not utf-8; raw is its bytes in base64".into(),
+            detail: BINARY.into(),
             kind: None,
             position,
             mappings: self.mappings().into(),
             received_at: received_at(event.filed_time).into(),
             raw: base64::engine::general_purpose::STANDARD.encode(bytes).into(),
         }
+    }
+}
+
+/// Records by fate.
+pub(super) struct Sorted<'e> {
+    schema: &'static Schema,
+    derived: Derived<'e>,
+    rows: Vec<Row<'e>>,
+    /// Lines of quarantine.
+    pub(super) refused: Vec<QuarantineEntry<'e>>,
+    mapped: BTreeMap<String, u64>,
+    general: BTreeMap<String, u64>,
+    quarantined: BTreeMap<Reason, u64>,
+    routed: Vec<(String, String)>,
+    skipped: BTreeMap<String, u64>,
+    findings: Vec<Finding>,
+    trail: Vec<AuditEvent>,
+}
+
+impl<'e> Sorted<'e> {
+    pub(super) fn new(schema: &'static Schema, derived: Derived<'e>) -> Self {
+        Self {
+            schema,
+            derived,
+            rows: Vec::new(),
+            refused: Vec::new(),
+            mapped: BTreeMap::new(),
+            general: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+            routed: Vec::new(),
+            skipped: BTreeMap::new(),
+            findings: Vec::new(),
+            trail: Vec::new(),
+        }
+    }
+
+    /// Puts a record where it belongs; `entry` makes its line in quarantine.
+    pub(super) fn add(
+        &mut self,
+        fate: &'e Fate<'e>,
+        filed_time: TimestampMs,
+        entry: impl FnOnce(Refused<'e>) -> QuarantineEntry<'e>,
+    ) {
+        let refused = match fate {
+            Fate::Mapped(record) => return self.row(record, filed_time),
+            Fate::Skipped(record) => return count(&mut self.skipped, record.rule),
+            Fate::Routed(record) if self.derived.routes => {
+                return self.routed.push((record.rule.to_owned(), record.message.to_owned()));
+            }
+            Fate::Routed(record) => record.refused(),
+            Fate::Refused(record) => record.clone(),
+        };
+        *self.quarantined.entry(refused.reason).or_default() += 1;
+        self.refused.push(entry(refused));
+    }
+
+    fn row(&mut self, record: &'e Mapped<'e>, filed_time: TimestampMs) {
+        count(&mut self.mapped, record.kind);
+        if let Some(category) = record.general {
+            count(&mut self.general, category);
+        }
+        if let Some(destination) = self.derived.findings.filter(|_| record.security_hub) {
+            self.findings.extend(asff::finding(self.schema, &record.event, destination));
+        }
+        if let Some(destination) = self.derived.trail {
+            self.trail.push(cloudtrail::audit_event(self.schema, &record.event, destination));
+        }
+        self.rows.push(Row {
+            event: &record.event,
+            class: record.class,
+            time: record.time,
+            account: record.account,
+            enqueued: filed_time,
+        });
     }
 }
 
