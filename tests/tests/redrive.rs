@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tributary_batch::Batch;
+use tributary_delivery::{MemorySink, Patience};
 use tributary_lake::{QuarantineEntry, QuarantineLimits, QuarantineReader, quarantine_object, received_at};
-use tributary_mapping::MappingSet;
+use tributary_mapping::{Destination, MappingSet};
 use tributary_pipeline::{
-    Clock, LetterFilter, LettersReport, Progress, RecordFilter, RecordsReport, RedriveLetters, RedriveRecords, Stop,
+    Clock, Findings, LetterFilter, LettersReport, Progress, RecordFilter, RecordsReport, RedriveLetters,
+    RedriveRecords, Stop, Trail, Transform,
 };
 use tributary_queue::{Counts, MemoryQueue, Queue, RedrivePolicy};
-use tributary_tests::collect::{Arrived, files};
+use tributary_tests::collect::{Arrived, collect_findings, files};
 use tributary_tests::fuse::{At, Fuse, FusedQueue, at_every_operation};
 use tributary_tests::stage::{
     NOON, arrived, batches, copy, message, quarantine, set, small_batches, snapshot, source, transform, transform_with,
@@ -154,6 +156,54 @@ async fn interrupted_at_any_operation_the_next_run_mends_it() {
     })
     .await;
     println!("{ends} ends");
+    assert!(ends >= 20, "{ends} ends");
+}
+
+/// A transform job with findings and trail events, a fuse at the findings' queue too.
+fn with_delivery(
+    transform: Transform,
+    findings: &Arc<MemoryQueue>,
+    trail: &Arc<MemorySink>,
+    fuse: &Arc<Fuse>,
+) -> Transform {
+    let destination = Destination::new("111122223333", "eu-west-1").unwrap();
+    let queue = Arc::new(FusedQueue(findings.clone(), Arc::clone(fuse)));
+    Transform {
+        findings: Some(Findings { queue, destination: destination.clone() }),
+        trail: Some(Trail { sink: trail.clone(), destination, patience: Patience::default() }),
+        ..transform
+    }
+}
+
+#[tokio::test]
+async fn interrupted_at_any_operation_findings_and_trail_events_are_what_they_would_have_been() {
+    let (batches, none) = (small_batches(17, 8, 4), Fuse::new(None));
+    let queue = || Arc::new(MemoryQueue::new(RedrivePolicy::default()));
+    let (expected, events, other) = (queue(), Arc::new(MemorySink::new()), TempDir::new().unwrap());
+    let first = with_delivery(transform(other.path(), &FULL, &none), &expected, &events, &none);
+    for batch in &batches {
+        first.deliver(&message(batch), "m").await.unwrap();
+    }
+    let expected: BTreeSet<String> = collect_findings(&*expected).await.into_keys().collect();
+    assert!(!expected.is_empty() && events.entries().len() >= expected.len());
+
+    // The old maps put every alert into quarantine: nothing was handed on.
+    let before = Before::of(&batches).await;
+    let ends = at_every_operation(async |at| {
+        let (folder, fuse) = (before.copy(), Fuse::new(at));
+        let (findings, trail) = (queue(), Arc::new(MemorySink::new()));
+        for fuse in [&fuse, &none] {
+            let job = job(folder.path(), &FULL, fuse);
+            let transform = with_delivery(job.transform.clone(), &findings, &trail, fuse);
+            let _ = RedriveRecords { transform, ..job }.run().await;
+        }
+        before.assert_whole(folder.path(), &format!("{at:?}"));
+        let found: BTreeSet<String> = collect_findings(&*findings).await.into_keys().collect();
+        assert_eq!(found, expected, "{at:?}");
+        assert_eq!(trail.entries(), events.entries(), "{at:?}");
+        fuse
+    })
+    .await;
     assert!(ends >= 20, "{ends} ends");
 }
 
