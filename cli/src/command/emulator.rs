@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tributary_azure_eventhub_emulator::{DEFAULT_CONSUMER_GROUP, Emulator, HubConfig};
+use tributary_telemetry::line::with_causes;
 
 use crate::failure::Failure;
 use crate::runtime;
@@ -69,7 +70,7 @@ async fn serve(args: &Args) -> Result<ExitCode, Failure> {
         hub = hub.consumer_group(group);
     }
     let emulator = Emulator::builder().hub(hub).listen(&args.listen).start().await;
-    let emulator = emulator.map_err(|error| Failure::Backend(chain(&error)))?;
+    let emulator = emulator.map_err(|error| Failure::Backend(with_causes(&error)))?;
     announce(args, &emulator)?;
     if !emulator.address().ip().is_loopback() {
         eprintln!("tributary: anyone who reaches {} can read and write this hub", emulator.address());
@@ -77,17 +78,6 @@ async fn serve(args: &Args) -> Result<ExitCode, Failure> {
     end.await;
     emulator.shutdown().await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// An error with what lies below it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text += &format!(": {inner}");
-        source = inner.source();
-    }
-    text
 }
 
 fn announce(args: &Args, emulator: &Emulator) -> Result<(), Failure> {

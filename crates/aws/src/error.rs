@@ -5,6 +5,7 @@ use std::fmt;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tributary_telemetry::line::{one_line, with_causes};
 
 /// Longest text of a service's message that is passed on, in characters.
 const MAX_DETAIL: usize = 400;
@@ -66,7 +67,7 @@ impl AwsError {
                 Self::answered(operation, status, code, meta.message().unwrap_or("no message"))
             }
             other => {
-                let detail = chain(other);
+                let detail = with_causes(other);
                 // The SDK signs nothing without credentials and fails before it sends.
                 let nobody = detail.contains("credentials") && matches!(other, SdkError::DispatchFailure(_));
                 let kind = match (other, status) {
@@ -76,7 +77,7 @@ impl AwsError {
                     (_, 429) => Kind::Throttled,
                     _ => Kind::Transient,
                 };
-                Self { operation, kind, code: String::new(), detail: one_line(&detail) }
+                Self { operation, kind, code: String::new(), detail: one_line(&detail, MAX_DETAIL) }
             }
         }
     }
@@ -84,7 +85,12 @@ impl AwsError {
     /// What an answer with this status, code and message means.
     pub fn answered(operation: &'static str, status: u16, code: &str, message: &str) -> Self {
         let code = code.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default();
-        Self { operation, kind: kind(status, code), code: one_line(code), detail: one_line(message) }
+        Self {
+            operation,
+            kind: kind(status, code),
+            code: one_line(code, MAX_DETAIL),
+            detail: one_line(message, MAX_DETAIL),
+        }
     }
 
     /// Whether a later attempt of the same call may succeed by itself.
@@ -139,22 +145,6 @@ fn kind(status: u16, code: &str) -> Kind {
             _ => Kind::Refused,
         },
     }
-}
-
-/// The error with its causes: the SDK's own text is only "dispatch failure".
-fn chain(error: &dyn std::error::Error) -> String {
-    let (mut text, mut next) = (error.to_string(), error.source());
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
-}
-
-fn one_line(text: &str) -> String {
-    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if joined.chars().count() <= MAX_DETAIL { joined } else { joined.chars().take(MAX_DETAIL).chain(['…']).collect() }
 }
 
 #[cfg(test)]

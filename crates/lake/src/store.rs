@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use tributary_telemetry::line::one_line;
 
 /// Longest text of a store's own error that is passed on: stores answer with whole documents.
 const MAX_DETAIL: usize = 400;
@@ -112,18 +113,13 @@ pub(crate) fn failed(
     error: &object_store::Error,
 ) -> StoreError {
     let (key, place) = (key.to_owned(), store.to_string());
-    let detail = one_line(&error.to_string());
+    let detail = one_line(&error.to_string(), MAX_DETAIL);
     match error {
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
             StoreError::Denied { action, key, store: place, detail }
         }
         _ => StoreError::Transient { action, key, store: place, detail },
     }
-}
-
-fn one_line(text: &str) -> String {
-    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if joined.chars().count() <= MAX_DETAIL { joined } else { joined.chars().take(MAX_DETAIL).chain(['…']).collect() }
 }
 
 /// A key as a path, if it is one as it stands: relative, without empty, `.` or `..` segments, nothing to be encoded.

@@ -5,6 +5,7 @@
 //! - [`Metrics`] counts in memory; [`Metrics::snapshot`] is what a summary prints, [`Snapshot::emf`] what CloudWatch reads
 //!   from a log line (embedded metric format).
 //! - [`catalogue`] writes the list as files: `infra/generated/metrics.json` and `docs/METRICS.md`.
+//! - [`line`] makes one line of what others say.
 //! - [`logging`] sets up structured logs.
 //!
 //! Levels: INFO, one line a batch or a run. WARN, something went wrong and **nothing was lost**. ERROR, an event was lost or a
@@ -12,6 +13,7 @@
 
 pub mod catalogue;
 mod emf;
+pub mod line;
 pub mod logging;
 mod metric;
 mod metrics;

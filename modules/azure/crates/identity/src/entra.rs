@@ -6,10 +6,14 @@ use reqwest::{Certificate, Client, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tributary_azure_eventhub::Roots;
+use tributary_telemetry::line::{one_line, with_causes};
 
 use crate::evidence::{Evidence, Proof};
 use crate::refusal::{EntraError, refusal};
 use crate::tokens::{AccessToken, Scope};
+
+/// Longest text of a transport's error that is passed on, in characters.
+const MAX_DETAIL: usize = 300;
 
 /// The authority of Azure's public cloud.
 pub const PUBLIC_AUTHORITY: &str = "https://login.microsoftonline.com";
@@ -90,7 +94,7 @@ impl Entra {
             // A proxy would be another machine, and this is in the clear.
             _ => builder.no_proxy(),
         };
-        let tls = |error: reqwest::Error| AuthorityError::Tls(chain(&error));
+        let tls = |error: reqwest::Error| AuthorityError::Tls(one_line(&with_causes(&error), MAX_DETAIL));
         if let Roots::Only(certificates) = roots {
             let certificates: Result<Vec<_>, _> = certificates.iter().map(|der| Certificate::from_der(der)).collect();
             builder = builder.tls_certs_only(certificates.map_err(tls)?);
@@ -150,7 +154,7 @@ impl Entra {
             None => EntraError::transient(format!(
                 "{} cannot be reached: {}: check DNS, and that port {} is open to it",
                 self.host(),
-                chain(&error),
+                one_line(&with_causes(&error), MAX_DETAIL),
                 self.authority.port_or_known_default().unwrap_or(443)
             )),
         }
@@ -200,17 +204,6 @@ fn certificate(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         };
     }
     None
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let (mut text, mut next) = (error.to_string(), error.source());
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
 }
 
 #[cfg(test)]
