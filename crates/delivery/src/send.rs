@@ -1,10 +1,11 @@
 //! Entries to a sink: cut into calls, again what failed, and that alone.
 
 use std::collections::HashSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tracing::debug;
+use tributary_aws::Backoff;
 
 use crate::sink::{Answer, Entry, Failure, Sink, SinkError};
 
@@ -50,7 +51,7 @@ pub async fn send(sink: &dyn Sink, entries: &[Entry], patience: Patience) -> Sen
         _ => Answer::Again(String::new()),
     };
     let mut answers: Vec<Answer> = entries.iter().map(first).collect();
-    let (mut attempt, mut pause) = (1, patience.first);
+    let mut pauses = Backoff::new(patience.attempts.saturating_sub(1), patience.first, patience.longest);
     loop {
         let mut failure = None;
         let mut pending: Vec<usize> =
@@ -70,13 +71,10 @@ pub async fn send(sink: &dyn Sink, entries: &[Entry], patience: Patience) -> Sen
             }
         }
         let left = answers.iter().filter(|answer| open(answer)).count();
-        if left == 0 || attempt >= patience.attempts || failure.as_ref().is_some_and(hopeless) {
-            return Sent { answers, failure: failure.filter(|_| left > 0) };
-        }
-        debug!(sink = sink.name(), attempt, left, failure = ?failure.map(|failure| failure.code), "trying again");
-        tokio::time::sleep(jittered(pause)).await;
-        pause = (pause * 2).min(patience.longest);
-        attempt += 1;
+        let pause = pauses.next().filter(|_| left > 0 && !failure.as_ref().is_some_and(hopeless));
+        let Some(pause) = pause else { return Sent { answers, failure: failure.filter(|_| left > 0) } };
+        debug!(sink = sink.name(), left, failure = ?failure.map(|failure| failure.code), "trying again");
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -139,12 +137,6 @@ async fn put(sink: &dyn Sink, entries: &[Entry], call: Vec<usize>) -> (Vec<(usiz
         }
     }
     (answered, None)
-}
-
-/// Between half of it and all of it, so that workers that failed together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    pause / 2 + pause.mul_f64(f64::from(now.subsec_nanos() % 1_000) / 2_000.0)
 }
 
 #[cfg(test)]

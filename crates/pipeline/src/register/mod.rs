@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
+use tributary_aws::Backoff;
 use tributary_lake::{MAX_SOURCE_NAME, Registered, RegistryError, SourceId, SourceRegistry, source_name};
 use tributary_ocsf::{Schema, Version};
 
 /// Between two looks at what is not ready, or two attempts against a conflict.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const WAITS: Backoff = Backoff::new(u32::MAX, Duration::from_millis(500), Duration::from_secs(10));
 /// Most sources of one account in one region.
 const MAX_SOURCES: usize = 50;
 
@@ -186,7 +186,7 @@ impl RegisterSources {
         if let Some(Some(registered)) = known {
             return Ok(registered);
         }
-        let (started, mut wait) = (Instant::now(), FIRST_WAIT);
+        let mut patience = Patience::until(deadline);
         loop {
             let detail = if there {
                 let listed = self.registry.list().await?;
@@ -217,29 +217,18 @@ impl RegisterSources {
                     Err(error) => return Err(error.into()),
                 }
             };
-            if Instant::now() + wait >= deadline {
-                return Err(RegisterError::Late { source_id: id.clone(), waited: started.elapsed(), detail });
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            patience.wait(id, detail).await?;
         }
     }
 
     async fn remove(&self, id: &SourceId, deadline: Instant) -> Result<(), RegisterError> {
-        let (started, mut wait) = (Instant::now(), FIRST_WAIT);
+        let mut patience = Patience::until(deadline);
         loop {
             match self.registry.delete(id).await {
                 Ok(()) => return Ok(()),
-                Err(error) if error.is_transient() => {
-                    if Instant::now() + wait >= deadline {
-                        let detail = error.to_string();
-                        return Err(RegisterError::Late { source_id: id.clone(), waited: started.elapsed(), detail });
-                    }
-                }
+                Err(error) if error.is_transient() => patience.wait(id, error.to_string()).await?,
                 Err(error) => return Err(error.into()),
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
@@ -249,6 +238,30 @@ impl RegisterSources {
                 warn!(source = %id, "a source that was made for nothing could not be removed: {error}");
             }
         }
+    }
+}
+
+/// Waits for one source, up to the end of the time.
+struct Patience {
+    waits: Backoff,
+    started: Instant,
+    deadline: Instant,
+}
+
+impl Patience {
+    fn until(deadline: Instant) -> Self {
+        Self { waits: WAITS, started: Instant::now(), deadline }
+    }
+
+    /// Before another attempt. `detail` is what it waits for.
+    async fn wait(&mut self, id: &SourceId, detail: String) -> Result<(), RegisterError> {
+        match self.waits.next().filter(|wait| Instant::now() + *wait < self.deadline) {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => {
+                return Err(RegisterError::Late { source_id: id.clone(), waited: self.started.elapsed(), detail });
+            }
+        }
+        Ok(())
     }
 }
 
