@@ -13,8 +13,8 @@ use object_store::memory::InMemory;
 use tributary_batch::envelope::{self, Decoded};
 use tributary_batch::{Batch, Body, SequenceNumber};
 use tributary_lake::Staging;
-use tributary_ledger::{Expected, Item, LeaseRequest, Ledger, LedgerError, MemoryLedger, PartitionKey};
-use tributary_pipeline::{Clock, PartitionState, Poll, PollConfig, Stop};
+use tributary_ledger::{Expected, Item, LeaseRequest, Ledger, LedgerError, MemoryLedger, PartitionKey, Policy};
+use tributary_pipeline::{Clock, PartitionReport, PartitionState, Poll, PollConfig, Stop};
 use tributary_queue::{MemoryQueue, Queue, RedrivePolicy};
 use tributary_telemetry::{Metric, Metrics};
 
@@ -320,4 +320,50 @@ async fn a_newer_owner_displaces_an_older_one() {
     assert_eq!(report.partitions[0].state, PartitionState::Displaced);
     assert_eq!(bench.item("0").await.owner, "thief");
     assert!(bench.batches().await.is_empty(), "nothing was planned, so nothing may be sent");
+}
+
+/// One of several workers, as `tributary run` makes them.
+fn sharing(bench: &Bench, worker: &str) -> Poll {
+    let mut poll = bench.poll();
+    poll.config = PollConfig { worker: worker.into(), policy: Policy::WhenFree, share: true, ..poll.config };
+    poll
+}
+
+#[tokio::test]
+async fn a_worker_that_joins_takes_its_share_and_nothing_is_lost_or_cut_twice() {
+    let bench = Bench::new(4);
+    for partition in ["0", "1", "2", "3"] {
+        bench.hub.publish(partition, 9_000, 10);
+    }
+    let (first, second) = (sharing(&bench, "first"), sharing(&bench, "second"));
+    let joining = async {
+        let key = PartitionKey::new("ns.example", "hub", "tributary", "3");
+        while !bench.ledger.read(&key).await.unwrap().is_some_and(|item| item.position.is_some()) {
+            tokio::task::yield_now().await;
+        }
+        second.run(BUDGET).await.unwrap()
+    };
+    let (report, joined) = tokio::join!(first.run(BUDGET), joining);
+    let displaced = |partition: &&PartitionReport| partition.state == PartitionState::Displaced;
+    assert_eq!(report.unwrap().partitions.iter().filter(displaced).count(), 2, "the first worker gives up two of four");
+    assert_eq!(joined.partitions.len(), 2);
+    assert!(joined.events() > 0 && joined.failures().next().is_none());
+    // The second leaves, and the first is alone again.
+    first.run(BUDGET).await.unwrap();
+    let batches = bench.batches().await;
+    // A batch that was sent by both has one name and one content.
+    let mut by_name = BTreeMap::new();
+    for batch in batches {
+        let earlier = by_name.insert(batch.id().to_string(), batch.clone());
+        assert!(earlier.is_none_or(|earlier| earlier == batch));
+    }
+    let mut events: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for batch in by_name.values() {
+        let numbers = batch.events.iter().map(|event| event.sequence_number.0);
+        events.entry(batch.source.partition.clone()).or_default().extend(numbers);
+    }
+    for (partition, mut numbers) in events {
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..9_000).collect::<Vec<_>>(), "partition {partition}");
+    }
 }

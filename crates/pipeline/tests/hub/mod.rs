@@ -152,6 +152,8 @@ impl PartitionReader for Reader {
     }
 
     async fn next(&mut self, _wait: Duration) -> Result<Vec<Event>, SourceError> {
+        // As a connection does: another worker's turn may come.
+        tokio::task::yield_now().await;
         let state = self.state()?;
         let wanted = state.events.iter().filter(|event| event.sequence_number.0 >= self.next);
         let events: Vec<Event> = wanted.take(300).cloned().collect();
