@@ -19,7 +19,7 @@ pub enum EnvironmentError {
         expected: &'static str,
     },
     /// A variable is not what is expected.
-    #[error("{name} is malformed ({length} bytes): expected {expected}{detail}")]
+    #[error("{name} is malformed ({length} bytes): expected {expected}")]
     Malformed {
         /// The variable.
         name: &'static str,
@@ -27,8 +27,6 @@ pub enum EnvironmentError {
         expected: &'static str,
         /// How long the value is.
         length: usize,
-        /// What a parser said, if it says nothing of the value.
-        detail: String,
     },
 }
 
@@ -50,13 +48,8 @@ impl Environment {
     }
 
     /// A variable's text without blanks around it.
-    pub fn text(&self, name: &'static str) -> Option<&str> {
+    pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim())
-    }
-
-    /// As [`text`](Self::text), by a name that somebody else knows.
-    pub fn any(&self, name: &str) -> Option<String> {
-        self.0.get(name).map(|value| value.trim().to_owned())
     }
 
     /// A variable that must be there.
@@ -80,6 +73,15 @@ impl Environment {
             None => Ok(None),
             Some(text) => text.parse().map(Some).map_err(|_| Self::malformed(name, expected, text)),
         }
+    }
+
+    /// A variable that must be there, as a value of a type.
+    ///
+    /// # Errors
+    /// Both.
+    pub fn required_as<T: FromStr>(&self, name: &'static str, expected: &'static str) -> Result<T, EnvironmentError> {
+        let text = self.required(name, expected)?;
+        text.parse().map_err(|_| Self::malformed(name, expected, text))
     }
 
     /// A whole number within bounds.
@@ -115,7 +117,7 @@ impl Environment {
 
     /// Says that a variable is not what is expected.
     pub fn malformed(name: &'static str, expected: &'static str, value: &str) -> EnvironmentError {
-        EnvironmentError::Malformed { name, expected, length: value.len(), detail: String::new() }
+        EnvironmentError::Malformed { name, expected, length: value.len() }
     }
 }
 

@@ -53,9 +53,7 @@ impl Start {
     pub async fn aws(&self) -> Result<SdkConfig, Failed> {
         tributary_aws::load(None).await.map_err(|error| Failed(error.to_string()))
     }
-}
 
-impl Start {
     /// The ledger's table.
     ///
     /// # Errors
@@ -76,9 +74,7 @@ impl Start {
     pub async fn queue(&self, aws: &SdkConfig, variable: &'static str) -> Result<Arc<SqsQueue>, Failed> {
         const EXPECTED: &str =
             "the URL of a queue, such as https://sqs.eu-west-1.amazonaws.com/111122223333/event-queue";
-        self.environment.required(variable, EXPECTED)?;
-        let address = self.environment.parsed::<SqsAddress>(variable, EXPECTED)?;
-        let address = address.ok_or(EnvironmentError::Missing { name: variable, expected: EXPECTED })?;
+        let address: SqsAddress = self.environment.required_as(variable, EXPECTED)?;
         let queue = SqsQueue::open(aws, &address).await.map_err(|error| Failed(format!("{variable}: {error}")))?;
         Ok(Arc::new(queue))
     }

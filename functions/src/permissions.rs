@@ -182,6 +182,7 @@ const POLL: &[Permission] = &[
     allow("dynamodb:PutItem", Resource::LedgerTable, When::Always, "lease, plan and commit, each a conditional write"),
     allow("sqs:SendMessage", Resource::EventQueue, When::Always, "batches"),
     allow("s3:PutObject", Resource::Staging("claims/*"), When::Always, "batches larger than a message"),
+    allow("s3:AbortMultipartUpload", Resource::Staging("claims/*"), When::Always, "parts of an upload that failed"),
     allow("secretsmanager:GetSecretValue", Resource::HubSecret, When::Secret, "the hub's credentials"),
     WEB_IDENTITY,
     behind("kms:GenerateDataKey", Resource::Key, When::CustomerKey, "to send to the encrypted queue and put objects"),
@@ -210,7 +211,7 @@ const TRANSFORM: &[Permission] = &[
     allow("s3:PutObject", Resource::Quarantine("quarantine/*"), When::Always, "records that did not become events"),
     allow("s3:PutObject", Resource::Lake("ext/*"), When::Always, "the lake's objects"),
     allow("s3:AbortMultipartUpload", Resource::Lake("ext/*"), When::Always, "parts of an upload that failed"),
-    allow("s3:AbortMultipartUpload", Resource::Staging("*"), When::Always, "parts of an upload that failed"),
+    allow("s3:AbortMultipartUpload", Resource::Staging("staged/*"), When::Always, "parts of an upload that failed"),
     allow("sts:AssumeRole", Resource::WriterRole, When::CentralLake, "the writer role of a lake in another account"),
     allow("sqs:SendMessage", Resource::FindingsQueue, When::SecurityHub, "findings"),
     allow("sqs:SendMessage", Resource::FlowLogQueue, When::FlowLogs, "notifications of flow log blobs"),
@@ -240,6 +241,7 @@ const FLOW_LOGS: &[Permission] = &[
     allow("sqs:DeleteMessage", Resource::FlowLogQueue, When::Always, "notifications that are covered"),
     allow("sqs:ChangeMessageVisibility", Resource::FlowLogQueue, When::Always, "blobs that take longer"),
     allow("sqs:GetQueueAttributes", Resource::FlowLogQueue, When::Always, "Lambda's poller"),
+    behind("kms:Decrypt", Resource::Key, When::CustomerKey, "to read the encrypted queue"),
 ];
 
 const REGISTER: &[Permission] = &[

@@ -1,6 +1,6 @@
 """AWS on this machine (ministack), until standard input ends. Prints the endpoint in one line.
 
-Its functions are native processes: what this program's environment holds, they see.
+TRIBUTARY_MINISTACK_LOG names a file that takes its log when it ends. Its functions are native processes: what this program's environment holds, they see.
 """
 
 import os

@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::NamedTempFile;
 use tributary_test_servers::{Answer, RuntimeApi};
 
 /// As long as Lambda would give it.
@@ -21,7 +22,9 @@ const LAMBDA: [(&str, &str); 5] = [
 /// A running function.
 pub(crate) struct Function {
     pub(crate) api: RuntimeApi,
-    process: Option<Child>,
+    process: Child,
+    /// What it writes: files, as nobody reads a pipe while it runs, and a full one would hold it up.
+    written: [NamedTempFile; 2],
 }
 
 /// The command that starts a handler, without any variable of this process that could steer it.
@@ -36,9 +39,11 @@ impl Function {
     /// Starts a handler.
     pub(crate) fn start(handler: &str, variables: &[(&str, &str)]) -> Self {
         let api = RuntimeApi::start();
+        let written = [NamedTempFile::new().unwrap(), NamedTempFile::new().unwrap()];
+        let [out, err] = written.each_ref().map(|file| file.reopen().unwrap());
         let mut command = command(handler, variables);
-        let process = command.env("AWS_LAMBDA_RUNTIME_API", api.address()).spawn().unwrap();
-        Self { api, process: Some(process) }
+        let process = command.env("AWS_LAMBDA_RUNTIME_API", api.address()).stdout(out).stderr(err).spawn().unwrap();
+        Self { api, process, written }
     }
 
     /// Invokes it; its response as JSON.
@@ -61,18 +66,19 @@ impl Function {
 
     /// Ends it; what it wrote to standard output and standard error.
     pub(crate) fn end(mut self) -> (String, String) {
-        let mut process = self.process.take().unwrap();
-        process.kill().unwrap();
-        let output = process.wait_with_output().unwrap();
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+        self.kill();
+        let [out, err] = self.written.each_ref().map(|file| std::fs::read_to_string(file.path()).unwrap());
+        (out, err)
+    }
+
+    fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
 impl Drop for Function {
     fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+        self.kill();
     }
 }

@@ -1,6 +1,6 @@
 //! A deployment on this machine: a hub over AMQP, AWS's services on servers that are not ours, and the functions as processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -183,14 +183,15 @@ impl Stack {
         }
     }
 
-    /// Every record of the lake and of quarantine, by marker, in how many places it is.
-    pub(crate) async fn arrived(&self) -> BTreeMap<String, usize> {
+    /// Every record of the lake and of quarantine, by marker, in how many places it is; and what the lake's findings are called.
+    pub(crate) async fn arrived(&self) -> (BTreeMap<String, usize>, BTreeSet<String>) {
         let folder = tempfile::tempdir().unwrap();
         let (lake, quarantine) = (folder.path().join("lake"), folder.path().join("quarantine"));
         self.download(BUCKETS[1], &lake).await;
         self.download(BUCKETS[2], &quarantine).await;
         let records = tributary_tests::collect::collect(&lake, &quarantine);
-        records.into_iter().map(|(marker, places)| (marker, places.len())).collect()
+        let places = records.into_iter().map(|(marker, places)| (marker, places.len())).collect();
+        (places, tributary_tests::collect::finding_uids(&lake))
     }
 
     /// What the model server holds.

@@ -1,5 +1,7 @@
 //! From the hub to the lake, Security Hub and CloudTrail Lake, by the functions alone.
 
+use std::collections::BTreeSet;
+
 use super::process::Function;
 use super::stack::{HUB, PARTITIONS, Stack};
 use tributary_azure_samples::Fates;
@@ -7,7 +9,7 @@ use tributary_queue::{Counts, Queue as _};
 
 /// Everything is where it must be, once, and nothing is left over.
 async fn check(stack: &Stack, issued: Fates) {
-    let arrived = stack.arrived().await;
+    let (arrived, findings) = stack.arrived().await;
     let doubled: Vec<_> = arrived.iter().filter(|(_, places)| **places > 1).collect();
     assert!(doubled.is_empty(), "doubled: {doubled:?}");
     assert_eq!(arrived.len() as u64, issued.mapped + issued.quarantined, "issued = lake + quarantine");
@@ -27,6 +29,9 @@ async fn check(stack: &Stack, issued: Fates) {
     let calls = state["calls"].as_array().unwrap();
     assert!(calls.iter().all(|call| call["status"] == 200), "a refused call: {calls:?}");
     assert_eq!(state["auditEvents"].as_object().map_or(0, |events| events.len()) as u64, issued.mapped, "trail events");
+    // Not the mirrors of alerts, which are findings in the lake alone.
+    let imported: BTreeSet<String> = state["findings"].as_object().unwrap().keys().cloned().collect();
+    assert!(!imported.is_empty() && imported.is_subset(&findings), "a finding that no row of the lake is");
 }
 
 fn functions(stack: &Stack) -> (Function, Function, Function) {

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::warn;
 use tributary_aws::SdkConfig;
-use tributary_pipeline::{Stop, Transform};
+use tributary_pipeline::Transform;
 use tributary_queue::{SqsAddress, SqsQueue};
-use tributary_telemetry::Metric;
+use tributary_telemetry::{Metric, Metrics};
 
 use crate::sqs_event::{SqsRecord, records, response};
 use crate::{Failed, Invocation, Job, Start};
@@ -24,7 +24,7 @@ struct EventTransformer {
     aws: SdkConfig,
     transform: Transform,
     /// What was counted while the process started.
-    started: tributary_telemetry::Metrics,
+    started: Metrics,
 }
 
 /// Makes the handler.
@@ -32,7 +32,7 @@ struct EventTransformer {
 /// # Errors
 /// What is missing or malformed.
 pub(crate) async fn start(start: &Start) -> Result<Arc<dyn Job>, Failed> {
-    let (aws, started) = (start.aws().await?, tributary_telemetry::Metrics::new());
+    let (aws, started) = (start.aws().await?, Metrics::new());
     let transform = settings::transform(start, &aws, &started).await?;
     Ok(Arc::new(EventTransformer { aws, transform, started }))
 }
@@ -90,9 +90,4 @@ async fn batch(transform: &Transform, records: Vec<SqsRecord>, invocation: &Invo
         }
     }
     response(&failed)
-}
-
-/// A stop that nobody sets: an invocation ends by its time.
-pub(super) fn never() -> Stop {
-    Stop::new()
 }

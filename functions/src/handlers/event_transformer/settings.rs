@@ -10,7 +10,7 @@ use tributary_lake::{BucketOptions, KmsKey, Layout, Publisher, Staging};
 use tributary_mapping::{Destination, MappingSet, Options};
 use tributary_ocsf::Version;
 use tributary_pipeline::{
-    ChangedMappings, Clock, Findings, MappingsUri, Trail, Transform, TransformConfig, Transformer,
+    ChangedMappings, Clock, Findings, MappingsUri, Stop, Trail, Transform, TransformConfig, Transformer,
 };
 use tributary_queue::{MemoryQueue, Queue, RedrivePolicy};
 use tributary_telemetry::Metrics;
@@ -18,7 +18,6 @@ use tributary_telemetry::Metrics;
 use crate::{Environment, Failed, Start};
 
 const SOURCES: &str = "JSON, class to location, such as {\"2004\":\"ext/azure-detection/1.3.0/\"}: output Sources of security-lake-source";
-const ARN: &str = "an ARN";
 
 pub(super) async fn transform(start: &Start, aws: &SdkConfig, metrics: &Metrics) -> Result<Transform, Failed> {
     let (env, module) = (&start.environment, start.module()?);
@@ -41,7 +40,7 @@ pub(super) async fn transform(start: &Start, aws: &SdkConfig, metrics: &Metrics)
         trail: trail(env, aws)?,
         metrics: metrics.clone(),
         clock: Clock::system(),
-        stop: super::never(),
+        stop: Stop::new(),
         config: TransformConfig::new(module),
     })
 }
@@ -55,7 +54,7 @@ async fn mapping_set(
 ) -> Result<MappingSet, Failed> {
     let uri = env.parsed::<MappingsUri>("MAPPINGS_URI", "a folder or s3://BUCKET/PREFIX")?;
     if let Some(uri) = uri {
-        let changed = ChangedMappings::new(uri, env.any("MAPPINGS_DIGEST")).aws(Ok(aws.clone()));
+        let changed = ChangedMappings::new(uri, env.text("MAPPINGS_DIGEST").map(str::to_owned)).aws(Ok(aws.clone()));
         if let Some(set) = changed.accepted(functions(), version, metrics).await {
             return Ok(set);
         }
@@ -110,9 +109,7 @@ fn trail(env: &Environment, aws: &SdkConfig) -> Result<Option<Trail>, Failed> {
     if !env.flag("CLOUDTRAIL_ENABLED", false)? {
         return Ok(None);
     }
-    env.required("CLOUDTRAIL_CHANNEL_ARN", ARN)?;
-    let channel = env.parsed::<ChannelArn>("CLOUDTRAIL_CHANNEL_ARN", "the ARN of a channel of CloudTrail Lake")?;
-    let Some(channel) = channel else { return Ok(None) };
+    let channel: ChannelArn = env.required_as("CLOUDTRAIL_CHANNEL_ARN", "the ARN of a channel of CloudTrail Lake")?;
     let destination = Destination::new(channel.account(), channel.region());
     let destination = destination.map_err(|error| Failed(format!("CLOUDTRAIL_CHANNEL_ARN: {error}")))?;
     Ok(Some(Trail { sink: Arc::new(CloudTrailLake::new(aws, channel)), destination, patience: Patience::default() }))

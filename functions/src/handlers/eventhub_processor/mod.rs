@@ -12,7 +12,7 @@ use tributary_ledger::DynamoLedger;
 use tributary_pipeline::{Clock, EventSource as _, Poll, PollConfig, PollReport, StartPosition, Stop};
 use tributary_queue::SqsQueue;
 
-use crate::{Failed, Invocation, Job, Start};
+use crate::{Environment, Failed, Invocation, Job, Start};
 
 /// Kept free to close connections and answer.
 const KEPT: Duration = Duration::from_secs(3);
@@ -37,7 +37,8 @@ struct EventHubProcessor {
 /// What is missing or malformed.
 pub(crate) async fn start(start: &Start) -> Result<Arc<dyn Job>, Failed> {
     let (env, aws) = (&start.environment, start.aws().await?);
-    let settings = HubSettings::from_variables(|name| env.any(name)).map_err(|error| Failed(error.to_string()))?;
+    let settings = HubSettings::from_variables(|name| env.text(name).map(str::to_owned))
+        .map_err(|error| Failed(error.to_string()))?;
     let entra = Entra::from_environment().map_err(|error| Failed(error.to_string()))?;
     let credentials = HubCredentials::new(settings, &aws, entra).map_err(|error| Failed(error.to_string()))?;
     let mut ledger = DynamoLedger::new(&aws, start.ledger_table()?);
@@ -54,14 +55,14 @@ pub(crate) async fn start(start: &Start) -> Result<Arc<dyn Job>, Failed> {
         None | Some("earliest") => StartPosition::Earliest,
         Some("latest") => StartPosition::Latest,
         Some(other) => {
-            return Err(crate::Environment::malformed("INITIAL_POSITION", "earliest or latest", other).into());
+            return Err(Environment::malformed("INITIAL_POSITION", "earliest or latest", other).into());
         }
     };
     let transport = match env.text("EVENTHUB_TRANSPORT") {
         None | Some("amqp") => Transport::Tcp,
         Some("websocket") => Transport::WebSocket,
         Some(other) => {
-            return Err(crate::Environment::malformed("EVENTHUB_TRANSPORT", "amqp or websocket", other).into());
+            return Err(Environment::malformed("EVENTHUB_TRANSPORT", "amqp or websocket", other).into());
         }
     };
     let memory = env.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "megabytes", 128..=1_048_576)?.unwrap_or(512);
