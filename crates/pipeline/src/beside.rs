@@ -12,7 +12,7 @@ const TURN: Duration = Duration::from_secs(2);
 /// How long an event that the hub says it has may take to come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The first event from `start` on; `None` when nothing comes that the hub has by `status`.
+/// The first event from `start` on; `None` when the hub has none at all.
 pub(crate) async fn first_event(
     source: &dyn EventSource,
     partition: &str,
