@@ -338,7 +338,7 @@ async fn a_worker_that_joins_takes_its_share_and_nothing_is_lost_or_cut_twice() 
     let (first, second) = (sharing(&bench, "first"), sharing(&bench, "second"));
     let joining = async {
         let key = PartitionKey::new("ns.example", "hub", "tributary", "3");
-        while !bench.ledger.read(&key).await.unwrap().is_some_and(|item| item.position.is_some()) {
+        while bench.ledger.read(&key).await.unwrap().is_none_or(|item| item.position.is_none()) {
             tokio::task::yield_now().await;
         }
         second.run(BUDGET).await.unwrap()
