@@ -194,11 +194,17 @@ const POLL: &[Permission] = &[
     ),
 ];
 
+const REDRIVE: &str = "a direct invocation that works through its dead letters";
+
 const TRANSFORM: &[Permission] = &[
     allow("sqs:ReceiveMessage", Resource::EventQueue, When::Always, "batches"),
     allow("sqs:DeleteMessage", Resource::EventQueue, When::Always, "batches that are delivered"),
     allow("sqs:ChangeMessageVisibility", Resource::EventQueue, When::Always, "batches that take longer"),
     allow("sqs:GetQueueAttributes", Resource::EventQueue, When::Always, "Lambda's poller and the direct invocation"),
+    allow("sqs:ReceiveMessage", Resource::DeadLetterQueue, When::Always, REDRIVE),
+    allow("sqs:DeleteMessage", Resource::DeadLetterQueue, When::Always, REDRIVE),
+    allow("sqs:ChangeMessageVisibility", Resource::DeadLetterQueue, When::Always, REDRIVE),
+    allow("sqs:GetQueueAttributes", Resource::DeadLetterQueue, When::Always, REDRIVE),
     allow("s3:GetObject", Resource::Staging("staged/*"), When::Always, "the outcome that an earlier attempt staged"),
     allow("s3:PutObject", Resource::Staging("staged/*"), When::Always, "the outcome, staged once"),
     allow("s3:GetObject", Resource::Staging("claims/*"), When::Always, "batches larger than a message"),
@@ -278,14 +284,14 @@ pub fn of(handler: Handler) -> &'static [Permission] {
     }
 }
 
-/// `permissions.json`: `{"handlers":{name:[{"operation","resource","path","when","why","condition"}]}}`. Logs are the functions' own
+/// `permissions.json`: `{"handlers":{name:[{"operation","resource","path","when","why","indirect","condition"}]}}`. Logs are the functions' own
 /// affair and not among them.
 pub fn json() -> String {
     let permission = |permission: &Permission| {
         let (resource, path) = permission.resource.parts();
         let condition = permission.condition.map(|(operator, key, value)| json!({operator: {key: value}}));
         json!({"operation": permission.operation, "resource": resource, "path": path, "when": permission.when.name(),
-            "why": permission.why, "condition": condition})
+            "why": permission.why, "indirect": permission.indirect, "condition": condition})
     };
     let handlers: serde_json::Map<String, Value> = Handler::ALL
         .into_iter()

@@ -1,11 +1,12 @@
 //! A function's process with the runtime API that it serves.
 
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::NamedTempFile;
-use tributary_test_servers::{Answer, RuntimeApi};
+use tributary_test_servers::{Answer, Proxy, RuntimeApi};
 
 /// As long as Lambda would give it.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
@@ -25,6 +26,8 @@ pub(crate) struct Function {
     process: Child,
     /// What it writes: files, as nobody reads a pipe while it runs, and a full one would hold it up.
     written: [NamedTempFile; 2],
+    /// What stands between it and its servers.
+    proxies: Vec<Proxy>,
 }
 
 /// The command that starts a handler, without any variable of this process that could steer it.
@@ -43,25 +46,40 @@ impl Function {
         let [out, err] = written.each_ref().map(|file| file.reopen().unwrap());
         let mut command = command(handler, variables);
         let process = command.env("AWS_LAMBDA_RUNTIME_API", api.address()).stdout(out).stderr(err).spawn().unwrap();
-        Self { api, process, written }
+        Self { api, process, written, proxies: Vec::new() }
     }
 
-    /// Invokes it; its response as JSON.
-    pub(crate) fn invoke(&mut self, event: &Value) -> Value {
+    /// The same, which talks to its servers through proxies: they end with it.
+    pub(crate) fn behind(mut self, proxies: Vec<Proxy>) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// Invokes it, and kills it when the gate says that it has come to it.
+    pub(crate) fn killed_at(mut self, gate: &Receiver<()>, event: &Value) {
+        self.api.send(&event.to_string(), TIMEOUT);
+        gate.recv_timeout(TIMEOUT).expect("the function comes to where it is killed");
+        self.kill();
+    }
+
+    /// Invokes it; its response as JSON, or the error's message.
+    pub(crate) fn try_invoke(&mut self, event: &Value) -> Result<Value, String> {
         match self.api.invoke(&event.to_string(), TIMEOUT) {
-            Answer::Response(text) => serde_json::from_str(&text).unwrap(),
-            Answer::Error(text) => panic!("the invocation failed: {text}"),
+            Answer::Response(text) => Ok(serde_json::from_str(&text).unwrap()),
+            Answer::Error(text) => {
+                Err(serde_json::from_str::<Value>(&text).unwrap()["errorMessage"].as_str().unwrap().to_owned())
+            }
         }
+    }
+
+    /// Invokes it; its response.
+    pub(crate) fn invoke(&mut self, event: &Value) -> Value {
+        self.try_invoke(event).unwrap_or_else(|error| panic!("the invocation failed: {error}"))
     }
 
     /// Invokes it; the error's message.
     pub(crate) fn fails(&mut self, event: &Value) -> String {
-        match self.api.invoke(&event.to_string(), TIMEOUT) {
-            Answer::Response(text) => panic!("the invocation did not fail: {text}"),
-            Answer::Error(text) => {
-                serde_json::from_str::<Value>(&text).unwrap()["errorMessage"].as_str().unwrap().to_owned()
-            }
-        }
+        self.try_invoke(event).expect_err("the invocation does not fail")
     }
 
     /// Ends it; what it wrote to standard output and standard error.

@@ -1,8 +1,11 @@
 //! The custom resource, against a server that judges every request by AWS's own service model.
 
-use serde_json::{Value, json};
-use tributary_test_servers::{SETTINGS, Server};
+use std::sync::Arc;
 
+use serde_json::{Value, json};
+use tributary_test_servers::{Proxy, SETTINGS, Server};
+
+use super::calls::Calls;
 use super::process::Function;
 
 fn properties(classes: &[&str]) -> Value {
@@ -11,10 +14,15 @@ fn properties(classes: &[&str]) -> Value {
         "ExternalId": "tributary-external-id"})
 }
 
-fn started(server: &Server) -> Function {
+fn started(server: &Server, calls: &Arc<Calls>) -> Function {
+    let (handler, calls) = ("security-lake-source", Arc::clone(calls));
+    let proxy = Proxy::start(server, move |asked| {
+        calls.note(handler, asked);
+        None
+    });
     let mut variables = SETTINGS.to_vec();
-    variables.push(("AWS_ENDPOINT_URL", server.endpoint()));
-    Function::start("security-lake-source", &variables)
+    variables.push(("AWS_ENDPOINT_URL", proxy.endpoint()));
+    Function::start(handler, &variables).behind(vec![proxy])
 }
 
 /// Names of the sources that the server has.
@@ -35,7 +43,8 @@ fn a_stack_is_made_changed_and_removed() {
     let Some(server) = Server::model() else { return };
     // A new source is not ready at once, and a change keeps others out for a while.
     server.post("/_faults", r#"{"ready_ms": 700, "busy_ms": 300}"#);
-    let mut function = started(&server);
+    let calls = Arc::default();
+    let mut function = started(&server, &calls);
     let create = json!({"RequestType": "Create", "ResourceProperties": properties(&["2004", "6003"])});
     let made = function.invoke(&create);
     assert_eq!(made["PhysicalResourceId"], "azure-sources");
@@ -62,12 +71,18 @@ fn a_stack_is_made_changed_and_removed() {
     function.invoke(&delete);
     function.invoke(&delete);
     assert!(sources(&server).is_empty());
+    assert_eq!(calls.undeclared(), Vec::<String>::new());
+    calls.assert_needed(&[
+        "security-lake-source securitylake:CreateCustomLogSource * (always)",
+        "security-lake-source securitylake:DeleteCustomLogSource * (always)",
+        "security-lake-source securitylake:ListLogSources * (always)",
+    ]);
 }
 
 #[test]
 fn what_fails_fails_the_resource_and_says_why() {
     let Some(server) = Server::model() else { return };
-    let mut function = started(&server);
+    let mut function = started(&server, &Arc::default());
     for (properties, says) in [
         (json!({"SourcePrefix": "azure-"}), "EventClasses"),
         (properties(&["9999"]), "9999"),

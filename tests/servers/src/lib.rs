@@ -10,8 +10,9 @@
 //! - [`Server::entra`]: Microsoft Entra's token endpoint, and the part of STS that tells it who an AWS role is.
 //!
 //! [`Proxy`] stands in front of one, makes it fail to order and counts what is asked of it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::missing_panics_doc)]
 
+mod lambda;
 mod make;
 mod proxy;
 mod runtime_api;
@@ -28,6 +29,7 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SystemTimeSource;
 use tributary_aws::SdkConfig;
 
+pub use lambda::Lambda;
 pub use proxy::{Asked, Fault, Proxy};
 pub use runtime_api::{Answer, RuntimeApi};
 
@@ -131,15 +133,21 @@ impl Server {
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let (head, body) = self.exchange(method, path, "", body);
+        assert!(head.starts_with("HTTP/1.1 200"), "{method} {path}: {head}\n{body}");
+        body
+    }
+
+    /// Head and body of the answer to a request with these headers, each with its line's end.
+    fn exchange(&self, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
         let address = self.endpoint.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}");
         write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200"), "{method} {path}: {head}\n{body}");
-        body.to_owned()
+        (head.to_owned(), body.to_owned())
     }
 
     /// The configuration of clients that talk to it, whatever this process's environment says.

@@ -33,6 +33,8 @@ pub enum Fault {
     Cut,
     /// The server does it, and the connection ends before its answer.
     LoseAnswer,
+    /// It does not reach the server, and no answer comes while the client waits: where a test kills it.
+    Hang,
 }
 
 impl Fault {
@@ -122,6 +124,7 @@ impl Shared {
                 self.ask(&head, &asked.body)?;
                 client.shutdown(Shutdown::Both)
             }
+            Some(Fault::Hang) => std::io::copy(&mut client, &mut std::io::sink()).map(drop),
             Some(Fault::Answer(status, body)) => {
                 let kind = if body.starts_with('<') { "application/xml" } else { "application/x-amz-json-1.0" };
                 let length = body.len();

@@ -114,7 +114,8 @@ impl DynamoLedger {
         })
     }
 
-    /// Waits when it is throttled, which the SDK tried to outwait before; an error when it stays so, and every other one.
+    /// Waits when it is throttled or does not get through, which the SDK tried to outwait before; an error when it stays so,
+    /// and every other one.
     async fn wait(
         &self,
         operation: &'static str,
@@ -122,10 +123,10 @@ impl DynamoLedger {
         backoff: &mut Backoff,
         error: AwsError,
     ) -> Result<(), LedgerError> {
-        if error.kind == Kind::Throttled
+        if error.is_transient()
             && let Some(wait) = backoff.next()
         {
-            tracing::debug!(table = %self.table, code = %error.code, ?wait, "{operation} of {key} is throttled");
+            tracing::debug!(table = %self.table, ?error.kind, code = %error.code, ?wait, "{operation} of {key} again");
             tokio::time::sleep(wait).await;
             return Ok(());
         }
