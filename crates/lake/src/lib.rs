@@ -42,7 +42,7 @@ mod store;
 mod texts;
 
 pub use bucket::{Bucket, BucketError, BucketOptions, KmsKey};
-pub use columnar::{ColumnFile, Dictionary, Leaf, Leaves, Present};
+pub use columnar::{ColumnFile, Dictionary, Leaf, Leaves, Present, Slot};
 pub use encode::{Encoded, encode};
 pub use group::{Group, GroupKey, MAX_GROUPS, Misfiled, Row, group};
 pub use layout::{Account, EventDay, Layout, LayoutError, location, object_key, source_name};

@@ -96,6 +96,17 @@ impl Leaves {
     }
 }
 
+/// A slot of a column of lists or maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    /// A row begins with this element.
+    First,
+    /// The row goes on with this element.
+    Further,
+    /// A row without a list; no element.
+    None,
+}
+
 /// One object, column by column. Columns that nobody sets are null.
 pub struct ColumnFile<'l> {
     leaves: &'l Leaves,
@@ -259,7 +270,7 @@ impl<'l> ColumnFile<'l> {
         self.write(leaf, slots, values, Some(statistics))
     }
 
-    /// By row, a text that `write` appends; `longest` bounds its bytes. Every row has one.
+    /// By row, a text that `write` appends; `longest` bounds its bytes. For texts that hardly repeat.
     ///
     /// # Errors
     /// When the column holds something else.
@@ -267,18 +278,29 @@ impl<'l> ColumnFile<'l> {
         &mut self,
         leaf: Leaf,
         longest: usize,
+        present: Present<'_>,
         mut write: impl FnMut(usize, &mut Vec<u8>),
     ) -> Result<(), LakeError> {
         if self.physical(leaf)? != Type::BYTE_ARRAY {
             return Err(self.unfit(leaf));
         }
-        let slots = self.slots(leaf, Present::Always)?;
+        let slots = self.slots(leaf, present)?;
+        // The rows of the values, where not every row has one.
+        let with_value: Option<Vec<usize>> = match present {
+            Present::Always => None,
+            Present::Levels(levels) => {
+                let most = self.most(leaf)?;
+                Some((0..levels.len()).filter(|row| levels.get(*row) == Some(&most)).collect())
+            }
+        };
+        let nulls = self.nulls(leaf, slots)?;
         let values = Values {
             encoding: Encoding::PLAIN,
             dictionary: None,
             bits: (longest + 4) * 8,
             write: |range: std::ops::Range<usize>, out: &mut Vec<u8>| {
-                for row in range {
+                for value in range {
+                    let row = with_value.as_ref().map_or(value, |rows| rows.get(value).copied().unwrap_or_default());
                     let at = out.len();
                     out.extend_from_slice(&[0; 4]);
                     write(row, out);
@@ -289,42 +311,66 @@ impl<'l> ColumnFile<'l> {
                 }
             },
         };
-        self.mark(leaf, Present::Always)?;
-        self.write(leaf, slots, values, None)
+        self.mark(leaf, present)?;
+        let statistics = Statistics::byte_array(None, None, None, Some(nulls), false);
+        self.write(leaf, slots, values, Some(statistics))
     }
 
-    /// A list in every row, the same number of elements in each (at least one), by the codes of its elements.
+    /// The same list in every row, by the codes of its elements, at least one.
     ///
     /// # Errors
-    /// When the column is no list, or the codes are not one an element.
+    /// When the column is no list.
     pub fn list(&mut self, leaf: Leaf, dictionary: &Dictionary, row: &[u32]) -> Result<(), LakeError> {
-        let starts = (0..self.rows).flat_map(|_| (0..row.len()).map(|at| u8::from(at > 0))).collect::<Vec<_>>();
+        let first = |at: usize| if at == 0 { Slot::First } else { Slot::Further };
+        let slots: Vec<Slot> = (0..self.rows).flat_map(|_| (0..row.len()).map(first)).collect();
         let codes: Vec<u32> = row.iter().copied().cycle().take(row.len() * self.rows).collect();
-        self.entries(leaf, dictionary, &codes, &starts)
+        self.entries(leaf, dictionary, &codes, &slots)
     }
 
-    /// One of the columns of a list or map: by element its code; `starts` is 0 where a row begins, 1 elsewhere. Every row has
-    /// an element at least, and every element a value.
+    /// One of the leaves of lists or maps: the codes of all elements, and where each row's begin. Every element has a value.
+    /// Of a map, `key` and `value` are given the same slots.
     ///
     /// # Errors
-    /// When the column is no list, or the codes are not one an element.
+    /// When the column is no list at the top of the class, or a list within one, or the slots are not those of the codes and
+    /// rows.
     pub fn entries(
         &mut self,
         leaf: Leaf,
         dictionary: &Dictionary,
         codes: &[u32],
-        starts: &[u8],
+        slots: &[Slot],
     ) -> Result<(), LakeError> {
-        let begun = starts.iter().filter(|level| **level == 0).count();
+        let rows = slots.iter().filter(|slot| **slot != Slot::Further).count();
+        let none = slots.iter().filter(|slot| **slot == Slot::None).count();
         let is_list = self.descriptor(leaf)?.max_rep_level() == 1;
-        if !is_list || codes.len() != starts.len() || begun != self.rows {
+        let fits = codes.len() + none == slots.len() && rows == self.rows && slots.first() != Some(&Slot::Further);
+        if !is_list || !fits {
             return Err(self.unfit(leaf));
         }
-        let definition = Definition::Same(self.most(leaf)?);
-        let slots = Slots { count: codes.len(), repetition: Some(starts), definition };
-        let statistics = dictionary.statistics(self.physical(leaf)?, 0).ok_or_else(|| self.unfit(leaf))?;
-        self.mark(leaf, Present::Always)?;
+        let most = self.most(leaf)?;
+        // Of a list within an object, the object is there without the list.
+        let names = self.names(leaf)?;
+        let above = u8::try_from(names.len().saturating_sub(1)).unwrap_or_default();
+        let repetition: Vec<u8> = slots.iter().map(|slot| u8::from(*slot == Slot::Further)).collect();
+        let levels: Vec<u8>;
+        let definition = if none == 0 {
+            Definition::Same(most)
+        } else {
+            levels = slots.iter().map(|slot| if *slot == Slot::None { above } else { most }).collect();
+            Definition::Each(&levels)
+        };
+        for depth in 1..names.len() {
+            self.objects.insert(names.get(..depth).unwrap_or_default().to_vec(), None);
+        }
+        let slots = Slots { count: slots.len(), repetition: Some(&repetition), definition };
+        let statistics = dictionary.statistics(self.physical(leaf)?, none as u64).ok_or_else(|| self.unfit(leaf))?;
         self.write_codes(leaf, slots, dictionary, codes, Some(statistics))
+    }
+
+    /// The names on the way to a list, its own included.
+    fn names(&self, leaf: Leaf) -> Result<Vec<String>, LakeError> {
+        let parts = self.descriptor(leaf)?.path().parts().to_vec();
+        Ok(parts.into_iter().take_while(|part| !matches!(part.as_str(), "list" | "key_value")).collect())
     }
 
     fn write<F: FnMut(std::ops::Range<usize>, &mut Vec<u8>)>(
