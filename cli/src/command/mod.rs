@@ -2,6 +2,7 @@
 
 pub(crate) mod demo;
 pub(crate) mod emulator;
+pub(crate) mod flowlogs;
 pub(crate) mod inspect;
 pub(crate) mod lake;
 pub(crate) mod map;

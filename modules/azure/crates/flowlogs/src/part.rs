@@ -17,7 +17,7 @@ use crate::columns::object::{CLASS, CLASS_UID, MAPPING, object};
 use crate::columns::rows::{BadTuple, Rows};
 use crate::columns::texts::ABSENT;
 use crate::parse::record::{self, Head, Refusal};
-use crate::place::PathHints;
+use crate::place::{PathHints, within_container};
 
 /// Rows of an object, unless configured otherwise. A row takes 62 bytes before it is written.
 const ROWS: usize = 512 * 1_024;
@@ -57,8 +57,8 @@ pub struct FlowLogs {
 /// The blob that records are from.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'s> {
-    /// Storage account, container and the blob's name, or for a file its path alone: what ids are made from, and where a
-    /// subscription, a region and the hour may stand.
+    /// The blob's name, with or without account, container or folder before it. Ids are made from what it is in its container
+    /// (from `flowLogResourceID=` or `resourceId=` on, else all of it), which may also name subscription, region and hour.
     pub name: &'s str,
     /// Stands in for the time of records without one, in milliseconds since 1970-01-01T00:00:00Z.
     pub received: i64,
@@ -149,7 +149,7 @@ impl FlowLogs {
 
     /// A part under this name: the same records under the same name make the same objects.
     pub fn part(&self, name: BatchId, source: Source<'_>) -> Part<'_> {
-        let digest = Sha256::digest(source.name.as_bytes());
+        let digest = Sha256::digest(within_container(source.name));
         let mut blob = [0; 12];
         hex(&digest, &mut blob);
         Part {
