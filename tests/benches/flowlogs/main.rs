@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 #[path = "../chain/clock.rs"]
+#[allow(dead_code)]
 mod clock;
 mod run;
 mod stages;

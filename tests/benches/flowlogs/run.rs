@@ -12,8 +12,8 @@ use crate::stages::logs;
 
 /// The argument of a process of its own.
 pub(crate) const ALONE: &str = "--alone";
-/// Tuples of the blobs. The one before the last is a gibibyte.
-const SIZES: [u64; 5] = [10_000, 100_000, 450_000, 1_000_000, 12_000_000];
+/// Tuples of the blobs: the third has 40 MB, the last a gibibyte.
+const SIZES: [u64; 6] = [10_000, 100_000, 560_000, 1_000_000, 10_000_000, 15_000_000];
 /// A read's size.
 const PIECE: usize = 1 << 20;
 

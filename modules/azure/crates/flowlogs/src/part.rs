@@ -20,7 +20,7 @@ use crate::parse::record::{self, Head, Refusal};
 use crate::place::{PathHints, within_container};
 
 /// Rows of an object, unless configured otherwise. A row takes 62 bytes before it is written.
-const ROWS: usize = 512 * 1_024;
+const ROWS: usize = 160 * 1_024;
 /// Bytes of quarantined text after which an object of it is made.
 const QUARANTINED: usize = 8 << 20;
 /// Bytes of texts outside of tuples after which an object is made: dictionaries stay small enough for a page.
@@ -236,6 +236,7 @@ impl Part<'_> {
         head: Result<Head<'_>, Refusal>,
     ) -> Result<(), FlowLogError> {
         self.counts.records += 1;
+        let before = self.rows.len();
         let mark = self.rows.begin(self.uid(key), &self.hints, self.received);
         let read = head.and_then(|head| record::record(bytes, &head, &mut self.rows));
         let position = |rest: serde_json::Value| {
@@ -267,7 +268,9 @@ impl Part<'_> {
         }
         self.entries.append(&mut entries);
         self.texts = self.rows.texts.bytes();
-        if self.rows.len() >= self.logs.rows || self.held >= QUARANTINED || self.texts >= TEXTS {
+        // As many rows as this record has would be too many: records of a blob are alike, so few objects have to be halved.
+        let next = self.rows.len() - before;
+        if self.rows.len() + next > self.logs.rows || self.held >= QUARANTINED || self.texts >= TEXTS {
             self.flush()?;
         }
         Ok(())
