@@ -211,7 +211,9 @@ fn report(args: &Convert, lake: &Lake) {
         println!("  {reason} {count}");
     }
     if *outside_window > 0 {
-        println!("  {outside_window} with a time far from their blob's: filed under the day of the blob, and marked in unmapped");
+        println!(
+            "  {outside_window} with a time far from their blob's: filed under the day of the blob, and marked in unmapped"
+        );
     }
 }
 

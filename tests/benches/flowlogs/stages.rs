@@ -84,9 +84,19 @@ pub(crate) fn measure(rounds: usize, wanted: &str) -> Stages {
     type Work<'w> = Box<dyn FnMut() + 'w>;
     let stages: Vec<(&'static str, Work<'_>)> = vec![
         ("JSON to zstd Parquet objects", Box::new(|| drop(black_box(convert(&logs, &blob))))),
-        ("of that: cutting the blob into records", Box::new(|| {black_box(cut(&blob));})),
+        (
+            "of that: cutting the blob into records",
+            Box::new(|| {
+                black_box(cut(&blob));
+            }),
+        ),
         ("of that: parsing into columns of numbers", Box::new(|| parse(&whole, &blob))),
-        ("JSON scan alone: every quote (`memchr`)", Box::new(|| {black_box(scan(&blob));})),
+        (
+            "JSON scan alone: every quote (`memchr`)",
+            Box::new(|| {
+                black_box(scan(&blob));
+            }),
+        ),
         ("JSON scan alone: `serde_json`, nothing kept", Box::new(|| serde(&blob))),
         (
             "zstd 1 alone on the columns' pages",
@@ -119,7 +129,9 @@ pub(crate) fn measure(rounds: usize, wanted: &str) -> Stages {
 fn parse(logs: &FlowLogs, blob: &[u8]) {
     let name = generate::name();
     let mut part = logs.part(BatchId::parse("bench").unwrap(), Source { name: &name, received: 0 });
-    Cutter::blob().push(blob, &mut |record: &[u8]| { part.read(record, |_| true).unwrap(); });
+    Cutter::blob().push(blob, &mut |record: &[u8]| {
+        part.read(record, |_| true).unwrap();
+    });
     assert!(part.ready().is_empty(), "the blob is more than one object");
     black_box(&part);
 }

@@ -140,7 +140,10 @@ impl Pages {
                     if let Some((bytes, count)) = values.dictionary {
                         let buf = self.stored(bytes, worthwhile)?;
                         let encoding = Encoding::PLAIN;
-                        written.add(Page::DictionaryPage { buf, num_values: count, encoding, is_sorted: false }, bytes.len())?;
+                        written.add(
+                            Page::DictionaryPage { buf, num_values: count, encoding, is_sorted: false },
+                            bytes.len(),
+                        )?;
                     }
                     worthwhile
                 }
@@ -163,7 +166,8 @@ impl Pages {
         if values.dictionary.is_some() {
             encodings.push(Encoding::PLAIN);
         }
-        let codec = if compressed { Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?) } else { Compression::UNCOMPRESSED };
+        let codec =
+            if compressed { Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?) } else { Compression::UNCOMPRESSED };
         let offset = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
         let size = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
         let mut metadata = ColumnChunkMetaData::builder(descriptor.clone())

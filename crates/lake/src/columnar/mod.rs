@@ -264,7 +264,10 @@ impl<'l> ColumnFile<'l> {
             dictionary: None,
             bits: 32,
             write: |range: std::ops::Range<usize>, out: &mut Vec<u8>| {
-                kept.get(range).unwrap_or_default().iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+                kept.get(range)
+                    .unwrap_or_default()
+                    .iter()
+                    .for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
             },
         };
         self.mark(leaf, present)?;
@@ -451,7 +454,8 @@ impl<'l> ColumnFile<'l> {
         }
         let slots = Slots { count: self.rows, repetition: None, definition };
         let encoding = Encoding::PLAIN;
-        let values = Values { encoding, dictionary: None, bits: 0, write: |_: std::ops::Range<usize>, _: &mut Vec<u8>| {} };
+        let values =
+            Values { encoding, dictionary: None, bits: 0, write: |_: std::ops::Range<usize>, _: &mut Vec<u8>| {} };
         self.write(leaf, slots, values, None)
     }
 

@@ -147,7 +147,8 @@ fn flows(random: &mut Random, out: &mut String, kind: &str, count: u64, end: i64
             let later = (start + i64::try_from(random.below(20_000)).unwrap_or(0)).min(end - 1);
             let state = if random.below(4) == 0 { 'C' } else { 'E' };
             let (packets_out, packets_in) = (1 + magnitude(random, 12), magnitude(random, 12));
-            let (bytes_out, bytes_in) = (packets_out * (40 + random.below(1_400)), packets_in * (40 + random.below(1_400)));
+            let (bytes_out, bytes_in) =
+                (packets_out * (40 + random.below(1_400)), packets_in * (40 + random.below(1_400)));
             let counters = format!("{packets_out},{bytes_out},{packets_in},{bytes_in}");
             made.push((later, format!("{later},{who},{direction},{state},{encryption},{counters}")));
             left -= 1;

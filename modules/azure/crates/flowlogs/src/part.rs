@@ -6,8 +6,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tributary_batch::BatchId;
 use tributary_lake::{
-    Account, EventDay, LakeError, LakeObject, LakeObjects, Layout, Leaves, MAX_GROUPS, Misfiled, Outcome, OutcomeBuilder,
-    QuarantineEntry, QuarantineError, QuarantineObject, quarantine_object, received_at,
+    Account, EventDay, LakeError, LakeObject, LakeObjects, Layout, Leaves, MAX_GROUPS, Misfiled, Outcome,
+    OutcomeBuilder, QuarantineEntry, QuarantineError, QuarantineObject, quarantine_object, received_at,
 };
 use tributary_mapping::{Reason, parse_timestamp, redact_text};
 use tributary_ocsf::columns::Columns;
@@ -89,7 +89,10 @@ pub struct Made {
 impl Made {
     /// As an outcome, to be staged or published.
     pub fn outcome(&self) -> Outcome {
-        OutcomeBuilder::new(self.name.clone(), MAPPING, 0).lake(&self.objects).quarantine(self.quarantine.as_ref()).build()
+        OutcomeBuilder::new(self.name.clone(), MAPPING, 0)
+            .lake(&self.objects)
+            .quarantine(self.quarantine.as_ref())
+            .build()
     }
 }
 
@@ -229,12 +232,7 @@ impl Part<'_> {
         Ok(true)
     }
 
-    fn take(
-        &mut self,
-        key: RecordKey<'_>,
-        bytes: &[u8],
-        head: Result<Head<'_>, Refusal>,
-    ) -> Result<(), FlowLogError> {
+    fn take(&mut self, key: RecordKey<'_>, bytes: &[u8], head: Result<Head<'_>, Refusal>) -> Result<(), FlowLogError> {
         self.counts.records += 1;
         let before = self.rows.len();
         let mark = self.rows.begin(self.uid(key), &self.hints, self.received);
@@ -252,7 +250,8 @@ impl Part<'_> {
         match read {
             Ok(()) => {
                 for BadTuple { fault, flow, group, number, raw } in self.rows.bad.drain(..) {
-                    let reason = if fault.ends_with("decision or state") { Reason::MissingRequired } else { Reason::Invalid };
+                    let reason =
+                        if fault.ends_with("decision or state") { Reason::MissingRequired } else { Reason::Invalid };
                     let position = position(json!({"flow": flow, "group": group, "tuple": number}));
                     entries.push(Entry { reason, detail: fault, position, received, raw: redacted(&raw) });
                 }
@@ -351,7 +350,8 @@ impl Part<'_> {
     }
 
     fn quarantine(&self, name: &BatchId) -> Result<Option<QuarantineObject>, QuarantineError> {
-        let first = self.hints.hour.or_else(|| self.entries.first().map(|entry| entry.received)).unwrap_or(self.received);
+        let first =
+            self.hints.hour.or_else(|| self.entries.first().map(|entry| entry.received)).unwrap_or(self.received);
         let entry = |entry: &Entry| QuarantineEntry {
             reason: entry.reason.as_str().into(),
             detail: entry.detail.into(),
@@ -403,9 +403,8 @@ fn groups(rows: &Rows) -> Vec<RowGroup> {
         let context = rows.context.get(row).and_then(|context| rows.contexts.get(*context as usize));
         context.and_then(|context| rows.records.get(context.record as usize))
     };
-    let (least, greatest) = rows.time.iter().fold((i64::MAX, i64::MIN), |(least, greatest), time| {
-        (least.min(*time), greatest.max(*time))
-    });
+    let (least, greatest) =
+        rows.time.iter().fold((i64::MAX, i64::MIN), |(least, greatest), time| (least.min(*time), greatest.max(*time)));
     let first = rows.records.first().map_or((ABSENT, 0), |info| (info.subscription, info.reference));
     let same = rows.records.iter().all(|info| {
         let day = |time| EventDay::new(time, info.reference);

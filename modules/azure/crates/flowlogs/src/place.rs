@@ -89,7 +89,8 @@ pub(crate) struct PathHints {
 
 impl PathHints {
     pub(crate) fn of(path: &str) -> Self {
-        let mut hints = Self { subscription: subscription(path).map(str::to_ascii_lowercase), region: None, hour: hour(path) };
+        let mut hints =
+            Self { subscription: subscription(path).map(str::to_ascii_lowercase), region: None, hour: hour(path) };
         for segment in path.split('/') {
             let lower = segment.to_ascii_lowercase();
             if let Some(owner) = lower.strip_suffix("_networkwatcherrg").filter(|owner| is_guid(owner)) {
@@ -147,7 +148,9 @@ mod tests {
         assert_eq!(hints.subscription.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000001"));
         assert_eq!(hints.region.as_deref(), Some("westeurope"));
         assert_eq!(hints.hour, Some(1_767_268_800_000));
-        let group = PathHints::of("resourceId=/SUBSCRIPTIONS/0A1B2C3D-0000-4000-8000-000000000001/RESOURCEGROUPS/R/y=2026/m=13/d=01/h=12/m=00/PT1H.json");
+        let group = PathHints::of(
+            "resourceId=/SUBSCRIPTIONS/0A1B2C3D-0000-4000-8000-000000000001/RESOURCEGROUPS/R/y=2026/m=13/d=01/h=12/m=00/PT1H.json",
+        );
         assert_eq!(group.subscription.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000001"));
         assert_eq!((group.region, group.hour), (None, None));
         assert_eq!(PathHints::of("PT1H.json"), PathHints::default());

@@ -206,7 +206,8 @@ impl Making<'_> {
                 *slot = code;
             }
         }
-        let codes: Vec<u32> = column.iter().map(|value| table.get(usize::from(*value)).copied().unwrap_or(ABSENT)).collect();
+        let codes: Vec<u32> =
+            column.iter().map(|value| table.get(usize::from(*value)).copied().unwrap_or(ABSENT)).collect();
         self.codes(path, &dictionary, &codes, absent, |_| floor)
     }
 
@@ -260,7 +261,9 @@ impl Making<'_> {
     fn connection(&mut self) -> Result<(), LakeError> {
         let flags = self.gather(&self.rows.flags);
         let outbound = |flags: u8| flags & OUTBOUND != 0;
-        self.small("connection_info.direction_id", &flags, 1, |flags| Some(Number(if outbound(flags) { 2 } else { 1 })))?;
+        self.small("connection_info.direction_id", &flags, 1, |flags| {
+            Some(Number(if outbound(flags) { 2 } else { 1 }))
+        })?;
         let direction = |flags| Some(Text(if outbound(flags) { "Outbound" } else { "Inbound" }));
         self.small("connection_info.direction", &flags, 1, direction)?;
         let reach = |flags: u8| flags >> REACH_SHIFT;
@@ -275,7 +278,11 @@ impl Making<'_> {
         let six = |flags: u8| flags & V6 != 0;
         self.small("connection_info.protocol_ver_id", &flags, 1, |flags| Some(Number(if six(flags) { 6 } else { 4 })))?;
         self.small("connection_info.protocol_ver", &flags, 1, |flags| {
-            Some(Text(if six(flags) { "Internet Protocol version 6 (IPv6)" } else { "Internet Protocol version 4 (IPv4)" }))
+            Some(Text(if six(flags) {
+                "Internet Protocol version 6 (IPv6)"
+            } else {
+                "Internet Protocol version 4 (IPv4)"
+            }))
         })?;
         let protocols = self.gather(&self.rows.protocol);
         self.small("connection_info.protocol_num", &protocols, 1, |number| Some(Number(number.into())))?;
@@ -330,9 +337,8 @@ impl Making<'_> {
                 None => order.iter().map(|row| value(column, *row)).collect(),
                 Some(other) => order.iter().map(|row| sum(value(column, *row), value(other, *row))).collect(),
             };
-            let levels: Option<Vec<u8>> = (!full).then(|| {
-                numbers.iter().zip(&any).map(|(number, any)| if *number < 0 { *any } else { 2 }).collect()
-            });
+            let levels: Option<Vec<u8>> = (!full)
+                .then(|| numbers.iter().zip(&any).map(|(number, any)| if *number < 0 { *any } else { 2 }).collect());
             self.numbers(&[path], &numbers, levels.as_deref())?;
         }
         Ok(())
@@ -360,7 +366,8 @@ impl Making<'_> {
                 dictionary.text(std::str::from_utf8(&text).unwrap_or_default());
             }
             if dictionary.bytes() <= MAX_DICTIONARY {
-                let codes: Vec<u32> = rows.iter().map(|address| table.get(*address as usize).copied().unwrap_or_default()).collect();
+                let codes: Vec<u32> =
+                    rows.iter().map(|address| table.get(*address as usize).copied().unwrap_or_default()).collect();
                 return self.file.codes(leaf, &dictionary, &codes, Present::Always);
             }
         }
@@ -451,7 +458,8 @@ impl Making<'_> {
         floor: impl Fn(usize) -> u8,
     ) -> Result<(), LakeError> {
         let rows = self.rows;
-        let text = |context: &Context| rows.records.get(context.record as usize).map_or(ABSENT, |info| of(context, info));
+        let text =
+            |context: &Context| rows.records.get(context.record as usize).map_or(ABSENT, |info| of(context, info));
         // By context the text, and by text its code in this column.
         let by_context: Vec<u32> = rows.contexts.iter().map(text).collect();
         let wanted = by_context.iter().zip(used).any(|(text, used)| *used && *text != ABSENT);
@@ -499,7 +507,8 @@ impl Making<'_> {
             .map(|context| rows.records.get(context.record as usize))
             .map(|info| u8::from(info.is_some_and(|info| info.subscription != ABSENT)))
             .collect();
-        let by_row: Vec<u8> = contexts.iter().map(|context| has.get(*context as usize).copied().unwrap_or_default()).collect();
+        let by_row: Vec<u8> =
+            contexts.iter().map(|context| has.get(*context as usize).copied().unwrap_or_default()).collect();
         if !by_row.contains(&1) {
             return Ok(());
         }

@@ -139,12 +139,7 @@ impl Rows {
     /// A record with this beginning of its tuples' ids follows.
     pub(crate) fn begin(&mut self, uid: [u8; 26], hints: &PathHints, received: i64) -> Mark {
         self.current = Current { uid, hints: hints.clone(), received, ..Current::default() };
-        Mark {
-            rows: self.time.len(),
-            contexts: self.contexts.len(),
-            records: self.records.len(),
-            bad: self.bad.len(),
-        }
+        Mark { rows: self.time.len(), contexts: self.contexts.len(), records: self.records.len(), bad: self.bad.len() }
     }
 
     /// Forgets what was taken since.

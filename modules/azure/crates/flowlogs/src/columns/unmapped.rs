@@ -51,9 +51,9 @@ pub(crate) fn unmapped(rows: &Rows, order: &[u32], misfiled: &[Option<Misfiled>]
             Some((known, shape)) if known == key => shape,
             _ => *shapes.entry(key).or_insert_with(|| {
                 let texts = texts(rows, key);
-                let codes = texts.iter().map(|(path, text)| {
-                    (keys.code(&mut made.keys, path), values.code(&mut made.values, text))
-                });
+                let codes = texts
+                    .iter()
+                    .map(|(path, text)| (keys.code(&mut made.keys, path), values.code(&mut made.values, text)));
                 entries.push(codes.collect());
                 entries.len() - 1
             }),

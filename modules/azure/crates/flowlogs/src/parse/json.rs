@@ -123,10 +123,7 @@ impl<'j> Walk<'j> {
     }
 
     /// Hands out the walk before each element, which must be taken or skipped.
-    pub(crate) fn elements(
-        &mut self,
-        mut element: impl FnMut(&mut Self) -> Result<(), Broken>,
-    ) -> Result<(), Broken> {
+    pub(crate) fn elements(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), Broken>) -> Result<(), Broken> {
         self.take(b'[')?;
         if self.peek() == Some(b']') {
             self.at += 1;
@@ -222,7 +219,19 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_found_out() {
-        for text in ["", "[", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1", "{\"a\":1 \"b\":2}", "{\"a\":[}", "{\"a\":\"", "{,}", "{\"a\":1,}"] {
+        for text in [
+            "",
+            "[",
+            "{",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1",
+            "{\"a\":1 \"b\":2}",
+            "{\"a\":[}",
+            "{\"a\":\"",
+            "{,}",
+            "{\"a\":1,}",
+        ] {
             assert!(names(text).is_err(), "{text}");
         }
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(65), "]".repeat(65));

@@ -41,10 +41,32 @@ mod tests {
     #[test]
     fn names_stand_at_their_numbers() {
         for (number, name) in [
-            (0, "hopopt"), (1, "icmp"), (6, "tcp"), (17, "udp"), (20, "hmp"), (40, "il"), (47, "gre"), (50, "esp"),
-            (51, "ah"), (58, "ipv6-icmp"), (60, "ipv6-opts"), (69, "sat-mon"), (80, "iso-ip"), (88, "eigrp"), (89, "ospfigp"),
-            (94, "ipip"), (100, "gmtp"), (103, "pim"), (112, "vrrp"), (115, "l2tp"), (120, "uti"), (132, "sctp"),
-            (139, "hip"), (140, "shim6"), (143, "ethernet"), (147, "bit-emu"),
+            (0, "hopopt"),
+            (1, "icmp"),
+            (6, "tcp"),
+            (17, "udp"),
+            (20, "hmp"),
+            (40, "il"),
+            (47, "gre"),
+            (50, "esp"),
+            (51, "ah"),
+            (58, "ipv6-icmp"),
+            (60, "ipv6-opts"),
+            (69, "sat-mon"),
+            (80, "iso-ip"),
+            (88, "eigrp"),
+            (89, "ospfigp"),
+            (94, "ipip"),
+            (100, "gmtp"),
+            (103, "pim"),
+            (112, "vrrp"),
+            (115, "l2tp"),
+            (120, "uti"),
+            (132, "sctp"),
+            (139, "hip"),
+            (140, "shim6"),
+            (143, "ethernet"),
+            (147, "bit-emu"),
         ] {
             assert_eq!(protocol_name(number), Some(name), "{number}");
         }

@@ -24,7 +24,9 @@ pub(crate) struct Refusal {
 impl From<Broken> for Refusal {
     fn from(broken: Broken) -> Self {
         match broken {
-            Broken::At(_) => Self { reason: Reason::NotJson, detail: "the record is no json object, or its flows are no lists" },
+            Broken::At(_) => {
+                Self { reason: Reason::NotJson, detail: "the record is no json object, or its flows are no lists" }
+            }
             Broken::Deep => Self { reason: Reason::TooDeep, detail: "the record is nested deeper than 64 levels" },
         }
     }
@@ -89,6 +91,9 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
     let mut head = Head::default();
     let mut long = None;
     let mut walk = Walk::new(bytes);
+    if walk.peek() != Some(b'{') && serde_json::from_slice::<&serde_json::value::RawValue>(bytes).is_ok() {
+        return Err(Refusal { reason: Reason::NotALog, detail: "what stands in the place of a record is no object" });
+    }
     walk.members(|name, walk| {
         walk.peek();
         let at = walk.at;

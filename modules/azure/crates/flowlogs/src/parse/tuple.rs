@@ -325,7 +325,8 @@ mod tests {
 
     #[test]
     fn all_fields_of_a_networks_tuple() {
-        let found = network("1767225600123,10.0.0.4,198.51.100.7,50000,443,6,O,C,NX_HW_NOT_SUPPORTED,1,64,2,128").unwrap();
+        let found =
+            network("1767225600123,10.0.0.4,198.51.100.7,50000,443,6,O,C,NX_HW_NOT_SUPPORTED,1,64,2,128").unwrap();
         let expected = Tuple {
             time: 1_767_225_600_123,
             source: Address::V4(0x0a00_0004),
