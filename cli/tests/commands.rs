@@ -9,6 +9,8 @@ mod aws;
 mod changed;
 #[path = "commands/delivery.rs"]
 mod delivery;
+#[path = "commands/flowlogs.rs"]
+mod flowlogs;
 #[path = "commands/identity.rs"]
 mod identity;
 #[path = "commands/map.rs"]

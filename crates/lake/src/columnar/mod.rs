@@ -25,6 +25,8 @@
 mod bits;
 mod chunk;
 mod dictionary;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
