@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use proptest::prelude::*;
@@ -26,8 +27,6 @@ fn read(object: Vec<u8>) -> RecordBatch {
     assert_eq!(batches.len(), 1);
     batches.into_iter().next().unwrap()
 }
-
-use bytes::Bytes;
 
 /// A row: a number, a text of few, an object's text and number, and a map's entries.
 type Row = (i64, u8, Option<(Option<u8>, Option<i32>)>, Vec<(u8, u8)>);
@@ -127,7 +126,8 @@ fn pages_stay_under_a_megabyte_and_the_footer_is_that_of_the_other_writer() {
     let write = |row: usize, out: &mut Vec<u8>| out.extend_from_slice(format!("{row:040}").as_bytes());
     file.texts(leaves.find("metadata.uid").unwrap(), 40, Present::Always, write).unwrap();
     let mut names = Dictionary::default();
-    let codes: Vec<u32> = (0..3).map(|name| names.text(&name.to_string())).cycle().take(rows).collect();
+    let each = ["0", "1", "2"].map(|name| names.text(name));
+    let codes: Vec<u32> = each.into_iter().cycle().take(rows).collect();
     file.codes(leaves.find("activity_name").unwrap(), &names, &codes, Present::Always).unwrap();
     file.list(leaves.find("metadata.profiles").unwrap(), &names, &[2, 0, 1]).unwrap();
     let object = Bytes::from(file.finish(STAMP).unwrap());
