@@ -20,7 +20,7 @@ use crate::parse::record::{self, Head, Refusal};
 use crate::place::{PathHints, within_container};
 
 /// Rows of an object, unless configured otherwise. A row takes 62 bytes before it is written.
-const ROWS: usize = 160 * 1_024;
+const ROWS: usize = 128 * 1_024;
 /// Bytes of quarantined text after which an object of it is made.
 const QUARANTINED: usize = 8 << 20;
 /// Bytes of texts outside of tuples after which an object is made: dictionaries stay small enough for a page.
