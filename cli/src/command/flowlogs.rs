@@ -72,6 +72,8 @@ struct Lake {
     runtime: tokio::runtime::Runtime,
     blobs: u64,
     counts: Counts,
+    objects: u64,
+    bytes: u64,
     existing: u64,
 }
 
@@ -86,7 +88,7 @@ fn convert(args: &Convert) -> Result<ExitCode, Failure> {
     let publisher = Publisher::new(Arc::clone(&store) as _, store);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| Failure::Backend(format!("cannot start the runtime: {error}")))?;
-    let mut lake = Lake { publisher, runtime, blobs: 0, counts: Counts::default(), existing: 0 };
+    let mut lake = Lake { publisher, runtime, blobs: 0, counts: Counts::default(), objects: 0, bytes: 0, existing: 0 };
     if args.files.is_empty() {
         let mut bytes = Vec::new();
         let read = std::io::stdin().lock().take(MAX_STANDARD + 1).read_to_end(&mut bytes);
@@ -185,6 +187,8 @@ impl Lake {
         for made in made {
             let published = self.runtime.block_on(self.publisher.publish(&made.outcome()));
             let published = published.map_err(|error| Failure::Backend(error.to_string()))?;
+            self.objects += published.objects;
+            self.bytes += published.bytes;
             self.existing += published.existing;
         }
         Ok(())
@@ -192,7 +196,8 @@ impl Lake {
 }
 
 fn report(args: &Convert, lake: &Lake) {
-    let Counts { records, tuples, objects, bytes, quarantined, outside_window, over_group_limit } = &lake.counts;
+    let Counts { records, tuples, quarantined, outside_window, over_group_limit, .. } = &lake.counts;
+    let Lake { objects, bytes, .. } = lake;
     if args.json {
         let summary = json!({"blobs": lake.blobs, "records": records, "tuples": tuples, "objects": objects, "bytes": bytes,
             "existing": lake.existing, "quarantined": quarantined, "outsideWindow": outside_window,
