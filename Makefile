@@ -8,7 +8,7 @@ VENV := $(CURDIR)/.venv
 export TRIBUTARY_PYTHON ?= $(VENV)/bin/python
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
-.PHONY: demo test lint bench fuzz generated tables peers clone
+.PHONY: demo test lint bench fuzz package generated tables peers clone
 
 ## Test binaries hold the path of the clone that built them, and the target directory is shared: another clone builds its own
 ## crates anew (never the dependencies).
@@ -54,15 +54,21 @@ lint:
 	else echo "SKIPPED cargo-deny: cannot be installed (cargo install --locked cargo-deny)"; fi
 	@if ! command -v shellcheck >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  echo "== installing shellcheck"; (apt-get update -qq && apt-get install -qq -y shellcheck) >/dev/null 2>&1 || true; fi
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run; \
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run scripts/package; \
 	else echo "SKIPPED shellcheck: not installed (apt-get install shellcheck)"; fi
+
+## The Lambda functions: one program, `bootstrap`, in one zip for each architecture, as infra/ deploys them. Only this machine's own
+## architecture is built unless ARCHITECTURES says more; another one needs its Rust target and a linker (docs/OPERATIONS.md).
+ARCHITECTURES ?= $(patsubst aarch64,arm64,$(shell uname -m))
+package:
+	@for architecture in $(ARCHITECTURES); do scripts/package "$$architecture"; done
 
 ## The way from a record to Parquet by CPU time of one core, hub to lake on both; ratios count, the machine is never quiet.
 ## The table of kinds in docs/PERFORMANCE.md is written anew.
 bench: export TRIBUTARY_BENCH_WRITE := $(CURDIR)/docs/PERFORMANCE.md
 bench:
-	cargo bench -p tributary-tests -p tributary-batch -p tributary-azure-eventhub-emulator \
-	  --bench chain --bench hub --bench envelope --bench deliveries
+	cargo bench -p tributary-tests -p tributary-batch -p tributary-azure-eventhub-emulator -p tributary-functions \
+	  --bench chain --bench hub --bench envelope --bench deliveries --bench deployment
 
 ## Every fuzz target for a minute (FUZZ_SECONDS), from the project's own cases.
 fuzz:

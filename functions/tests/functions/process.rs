@@ -1,5 +1,6 @@
 //! A function's process with the runtime API that it serves.
 
+use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -80,6 +81,22 @@ impl Function {
     /// Invokes it; the error's message.
     pub(crate) fn fails(&mut self, event: &Value) -> String {
         self.try_invoke(event).expect_err("the invocation does not fail")
+    }
+
+    /// Its process.
+    #[allow(dead_code, reason = "the bench looks at what it took")]
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// How often it asked for each operation.
+    #[allow(dead_code, reason = "the bench counts them")]
+    pub(crate) fn asked(&self) -> BTreeMap<String, u64> {
+        let mut asked = BTreeMap::new();
+        for (operation, count) in self.proxies.iter().flat_map(Proxy::counts) {
+            *asked.entry(operation).or_default() += count;
+        }
+        asked
     }
 
     /// Ends it; what it wrote to standard output and standard error.
