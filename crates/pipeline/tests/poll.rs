@@ -41,7 +41,7 @@ impl Ledger for Faulty {
     async fn write(&self, key: &PartitionKey, expected: &Expected, item: &Item) -> Result<bool, LedgerError> {
         if self.writes.fetch_sub(1, Ordering::SeqCst) == 0 {
             let detail = "planned fault".to_owned();
-            return Err(LedgerError { operation: "write", key: key.as_str().to_owned(), detail });
+            return Err(LedgerError { operation: "write", key: key.as_str().to_owned(), detail, denied: false });
         }
         self.inner.write(key, expected, item).await
     }

@@ -168,7 +168,11 @@ impl SqsQueue {
         } else {
             ""
         };
-        self.failed(operation, format!("{error}{next}"))
+        let detail = format!("{error}{next}");
+        match error.is_denied() {
+            true => QueueError::Denied { operation, queue: self.name.to_string(), detail },
+            false => self.failed(operation, detail),
+        }
     }
 }
 

@@ -172,9 +172,9 @@ impl SecretTokens {
     /// As [`Self::sign`]; a ready signature that ran out is looked up anew.
     async fn sign_now(&self, audience: &str) -> Result<Option<Token>, TokenError> {
         match self.sign(audience).await {
-            Err(TokenError::Fatal(text)) => match self.store.get().await {
+            Err(error @ (TokenError::Fatal(_) | TokenError::Denied(_))) => match self.store.get().await {
                 Ok(stored) if self.store.replaced(&stored.version).await => self.sign(audience).await,
-                _ => Err(TokenError::Fatal(text)),
+                _ => Err(error),
             },
             signed => signed,
         }

@@ -20,7 +20,7 @@ use crate::{GROUP, HUB, assert_complete, assert_no_connections, builder, close, 
 fn assert_fatal<T>(result: Result<T, SourceError>, says: &str, started: Instant) {
     let took = started.elapsed();
     match result {
-        Err(SourceError::Fatal { context, detail }) => {
+        Err(SourceError::Denied { context, detail }) => {
             assert!(detail.contains(says), "{context}: {detail}");
             assert!(!detail.contains(DEFAULT_KEY), "{detail}");
         }
@@ -51,7 +51,9 @@ async fn unknown_hubs_groups_and_partitions_fail_at_once() {
     let source = builder(&emulator).hub("nothing").build_source().unwrap();
     let started = Instant::now();
     match source.partitions().await {
-        Err(SourceError::Fatal { detail, .. }) => assert!(detail.contains("check"), "{detail}"),
+        Err(SourceError::Fatal { detail, .. } | SourceError::Denied { detail, .. }) => {
+            assert!(detail.contains("check"), "{detail}")
+        }
         other => panic!("{other:?}"),
     }
     assert!(started.elapsed() < Duration::from_secs(5));
