@@ -39,7 +39,7 @@ mod staging;
 mod store;
 mod texts;
 
-pub use bucket::{Bucket, BucketError, BucketOptions, KmsKey};
+pub use bucket::{Bucket, BucketError, BucketOptions, BucketUse, KmsKey};
 pub use encode::{Encoded, encode};
 pub use group::{Group, GroupKey, MAX_GROUPS, Misfiled, Row, group};
 pub use layout::{Account, EventDay, Layout, LayoutError, location, object_key, source_name};

@@ -2,6 +2,7 @@
 
 mod address;
 mod batch;
+mod examine;
 #[cfg(test)]
 mod tests;
 
