@@ -14,11 +14,7 @@ const REFUSED: i64 = 300;
 const SLOW: i64 = 60;
 
 /// Asks STS who this is. `seconds` reads a `Date` header, in seconds since 1970; `now` is this machine's clock.
-pub async fn examine(
-    config: &SdkConfig,
-    seconds: impl Fn(&str) -> Option<i64>,
-    now: impl Fn() -> i64,
-) -> Vec<Check> {
+pub async fn examine(config: &SdkConfig, seconds: impl Fn(&str) -> Option<i64>, now: impl Fn() -> i64) -> Vec<Check> {
     let ask = Probe {
         service: "STS",
         signing_name: "sts",

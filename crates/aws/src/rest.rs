@@ -3,8 +3,8 @@
 //! A generated client is a serializer and a parser around the SDK's orchestrator, which signs, sends, times out and classifies.
 //! This is the same orchestrator around JSON that is there already.
 
-use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
+use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::client::auth::AuthSchemeOptionResolverParams;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
@@ -99,7 +99,12 @@ impl RestCaller {
 }
 
 /// By service before all, by the environment before the profile, as every client of the SDK; the service's own without.
-pub(crate) fn endpoint(config: &SdkConfig, region: &Region, service: &str, signing_name: &str) -> Result<String, ConfigError> {
+pub(crate) fn endpoint(
+    config: &SdkConfig,
+    region: &Region,
+    service: &str,
+    signing_name: &str,
+) -> Result<String, ConfigError> {
     let variable = || format!("AWS_ENDPOINT_URL_{}", service.to_uppercase().replace(' ', "_"));
     let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = key.ok().and_then(|key| config.service_config()?.load_config(key));

@@ -65,7 +65,11 @@ impl Bucket {
             Ok(answer) => answer,
             Err(error) => {
                 let found = error.split("; ").next().unwrap_or_default().to_owned();
-                return Check::failed(name, found, "see that AWS_ENDPOINT_URL_S3, the region and the credentials are right");
+                return Check::failed(
+                    name,
+                    found,
+                    "see that AWS_ENDPOINT_URL_S3, the region and the credentials are right",
+                );
             }
         };
         let region = answer.bucket_region.as_deref();
@@ -144,7 +148,9 @@ impl Bucket {
         };
         let body = String::from_utf8_lossy(&answer.body);
         match answer.status {
-            404 => Check::warning(name, "there is no rule: parts of uploads that failed stay, and are paid for", remedy),
+            404 => {
+                Check::warning(name, "there is no rule: parts of uploads that failed stay, and are paid for", remedy)
+            }
             200..=299 => match (used.kept_days, shortest(&body)) {
                 (Some(kept), Some(days)) if days < kept => Check::warning(
                     name,

@@ -71,7 +71,8 @@ impl DynamoLedger {
             false => {
                 let keys: Vec<String> =
                     keys.into_iter().map(|(name, kind, type_)| format!("{name} {kind} {type_}")).collect();
-                let found = format!("table {} has the keys {}, not {PK} HASH S, {SK} RANGE S", self.table, keys.join(", "));
+                let found =
+                    format!("table {} has the keys {}, not {PK} HASH S, {SK} RANGE S", self.table, keys.join(", "));
                 Check::failed(TABLE, found, format!("name another table, or make one: {}", self.create()))
             }
         }
@@ -90,9 +91,10 @@ impl DynamoLedger {
             "aws dynamodb update-time-to-live --table-name {table} --time-to-live-specification \
              Enabled=true,AttributeName={ttl}"
         );
-        let on = description.as_ref().and_then(|description| description.time_to_live_status()).is_some_and(|status| {
-            matches!(status, TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
-        });
+        let on = description
+            .as_ref()
+            .and_then(|description| description.time_to_live_status())
+            .is_some_and(|status| matches!(status, TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling));
         let attribute = description.as_ref().and_then(|description| description.attribute_name());
         match attribute {
             Some(attribute) if on && attribute == ttl => Check::ok(LIFE, format!("on, by {ttl}")),

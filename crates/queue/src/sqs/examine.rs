@@ -74,7 +74,10 @@ impl SqsQueue {
         match number(attributes, &QueueAttributeName::VisibilityTimeout) {
             Some(set) if set < timeout.as_secs() => Check::failed(
                 name,
-                format!("{set} s, less than the function's {} s: messages come again while they are worked on", timeout.as_secs()),
+                format!(
+                    "{set} s, less than the function's {} s: messages come again while they are worked on",
+                    timeout.as_secs()
+                ),
                 self.set("VisibilityTimeout", least),
             ),
             Some(set) if set < least => Check::warning(
@@ -96,7 +99,11 @@ impl SqsQueue {
         let dead = match self.clone().with_dead_letters().await {
             Ok(queue) => queue.dead,
             Err(error) => {
-                return vec![Check::failed(name, error.to_string(), "set the queue's RedrivePolicy to a standard queue")];
+                return vec![Check::failed(
+                    name,
+                    error.to_string(),
+                    "set the queue's RedrivePolicy to a standard queue",
+                )];
             }
         };
         let Some(dead) = dead else {
@@ -106,7 +113,11 @@ impl SqsQueue {
                 self.url,
                 name = self.name
             );
-            return vec![Check::failed(name, "the queue has none: a message that always fails is tried until it expires", remedy)];
+            return vec![Check::failed(
+                name,
+                "the queue has none: a message that always fails is tried until it expires",
+                remedy,
+            )];
         };
         let attributes = match dead.attributes("look", &NAMES).await {
             Ok(attributes) => attributes,
@@ -123,7 +134,8 @@ impl SqsQueue {
             return vec![Check::ok(name, format!("{}, none", dead.name))];
         }
         let kept = number(&attributes, &QueueAttributeName::MessageRetentionPeriod);
-        let oldest = dead.oldest().await.map(|sent| u64::try_from(now.saturating_sub(sent).max(0) / 1_000).unwrap_or(0));
+        let oldest =
+            dead.oldest().await.map(|sent| u64::try_from(now.saturating_sub(sent).max(0) / 1_000).unwrap_or(0));
         let mut found = format!("{letters} in {}", dead.name);
         if let Some(age) = oldest {
             found.push_str(&format!(", the oldest of those looked at is {} old", span(age)));
