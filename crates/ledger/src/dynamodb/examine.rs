@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeyType, ScalarAttributeType, TableDescription, TimeToLiveStatus};
 use tributary_aws::{AwsError, Kind};
-use tributary_telemetry::Check;
+use tributary_telemetry::{Check, CheckState};
 
 use super::attributes::{PK, POSITION, SK};
 use super::{DynamoLedger, GET, PUT};
@@ -21,8 +21,12 @@ impl DynamoLedger {
     /// Looks at the table: its keys, its TTL attribute, and whether items may be read and written. The write is one whose
     /// condition cannot hold, so that nothing is changed.
     pub async fn examine(&self) -> Vec<Check> {
-        let (table, life, read, write) =
-            tokio::join!(self.examine_table(), self.examine_life(), self.examine_read(), self.examine_write());
+        let table = self.examine_table().await;
+        if table.state == CheckState::Failed {
+            let skipped = [LIFE, READ, WRITE].map(|name| Check::skipped(name, format!("it needs {TABLE}, see there")));
+            return [table].into_iter().chain(skipped).collect();
+        }
+        let (life, read, write) = tokio::join!(self.examine_life(), self.examine_read(), self.examine_write());
         vec![table, life, read, write]
     }
 
