@@ -169,9 +169,9 @@ fn number(attributes: &Attributes, name: &QueueAttributeName) -> Option<u64> {
 /// Seconds in their largest unit.
 fn span(seconds: u64) -> String {
     match seconds {
-        ..=119 => format!("{seconds} s"),
-        ..=7_199 => format!("{} min", seconds / 60),
-        ..=172_799 => format!("{} h", seconds / 3_600),
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
     }
 }
