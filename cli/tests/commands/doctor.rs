@@ -315,3 +315,33 @@ fn sources_give_a_run_the_functions_layout() {
         .collect();
     assert!(!places.is_empty() && places.iter().all(|place| place.starts_with("own-")), "{places:?}");
 }
+
+#[test]
+fn services_beside_the_lake_are_looked_at_and_given_nothing() {
+    let Some(world) = Deployment::start() else { return };
+    let channel = "arn:aws:cloudtrail:us-east-1:111122223333:channel/0123-abcd";
+    let look = |hub: (u16, &'static str), trail: Fault| {
+        let proxy = Proxy::start(&world.server, move |asked| match asked.operation.as_str() {
+            "GetChannel" => Some(trail.clone()),
+            _ if asked.line.starts_with("GET /accounts") => Some(Fault::Answer(hub.0, hub.1.to_owned())),
+            _ => None,
+        });
+        let mut command = world.command(proxy.endpoint(), &[]);
+        command.env("ASFF_SQS_QUEUE", &world.queue).env("SECURITY_HUB_ACCOUNT_ID", "111122223333");
+        Found::of(&command.env("CLOUDTRAIL_CHANNEL_ARN", channel).output().unwrap())
+    };
+    let found = look((200, "{}"), Fault::Answer(200, "{}".to_owned()));
+    assert_eq!(found.failed(), Vec::<&str>::new(), "{:?}", found.checks);
+    found.says("findings: queue", "ok", &["events"]);
+    found.says("security hub", "ok", &["enabled in us-east-1"]);
+    found.says("cloudtrail lake: channel", "ok", &[channel]);
+    let off = (401, "{\"Code\":\"InvalidAccessException\",\"Message\":\"Account is not subscribed\"}");
+    let found = look(off, Fault::error(400, "ChannelNotFoundException", "there is none"));
+    assert_eq!(found.failed(), ["security hub", "cloudtrail lake: channel"]);
+    found.says("security hub", "failed", &["not enabled", "aws securityhub enable-security-hub --region us-east-1"]);
+    found.says("cloudtrail lake: channel", "failed", &["ChannelNotFoundException", "aws cloudtrail list-channels"]);
+    let denied = (403, "{\"Code\":\"AccessDeniedException\",\"Message\":\"no\"}");
+    let found = look(denied, Fault::error(400, "AccessDeniedException", "no"));
+    found.says("security hub", "skipped", &["securityhub:DescribeHub is not granted"]);
+    found.says("cloudtrail lake: channel", "skipped", &["cloudtrail:GetChannel is not granted"]);
+}
