@@ -127,7 +127,7 @@ impl RedriveLetters {
             round.held.extend(letters.iter().map(|letter| letter.receipt.clone()));
             let mut meant = Vec::new();
             for letter in letters {
-                if self.is_enough(&round.report) {
+                if self.stop.is_set() || self.is_enough(&round.report) {
                     break;
                 }
                 if self.is_meant(&letter, round) {
