@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tributary_azure_eventhub::{EventHubSource, Transport};
+use tributary_azure_eventhub::EventHubSource;
 use tributary_ledger::Policy;
 use tributary_mapping::MappingSet;
 use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop, worker_mark};
@@ -17,7 +17,7 @@ use crate::backend::Backend;
 use crate::deployment::DeploymentArgs;
 use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
 use crate::health::Health;
-use crate::hub::HubArgs;
+use crate::hub::{HubArgs, Way};
 use crate::jobs::{Jobs, Passed};
 use crate::runtime;
 use crate::set::InForce;
@@ -78,14 +78,6 @@ pub(crate) struct Args {
     /// Log lines as JSON, and the summary of --once too
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Way {
-    /// AMQP over TLS, port 5671 (plain for a local emulator)
-    Amqp,
-    /// AMQP over WebSockets, port 443
-    Websocket,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -177,10 +169,7 @@ async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Res
 }
 
 async fn source(args: &Args) -> Result<EventHubSource, Failure> {
-    let transport = match args.transport {
-        Way::Amqp => Transport::Tcp,
-        Way::Websocket => Transport::WebSocket,
-    };
+    let transport = args.transport.transport();
     let hub = args.hub.hub(args.consumer_group.as_deref()).await?;
     hub.builder().transport(transport).build_source().map_err(|error| Failure::Usage(error.to_string()))
 }

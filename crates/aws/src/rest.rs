@@ -3,8 +3,8 @@
 //! A generated client is a serializer and a parser around the SDK's orchestrator, which signs, sends, times out and classifies.
 //! This is the same orchestrator around JSON that is there already.
 
-use aws_runtime::auth::SigV4OperationSigningConfig;
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
+use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::client::auth::AuthSchemeOptionResolverParams;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
@@ -99,7 +99,12 @@ impl RestCaller {
 }
 
 /// By service before all, by the environment before the profile, as every client of the SDK; the service's own without.
-fn endpoint(config: &SdkConfig, region: &Region, service: &str, signing_name: &str) -> Result<String, ConfigError> {
+pub(crate) fn endpoint(
+    config: &SdkConfig,
+    region: &Region,
+    service: &str,
+    signing_name: &str,
+) -> Result<String, ConfigError> {
     let variable = || format!("AWS_ENDPOINT_URL_{}", service.to_uppercase().replace(' ', "_"));
     let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = key.ok().and_then(|key| config.service_config()?.load_config(key));
@@ -118,12 +123,18 @@ fn endpoint(config: &SdkConfig, region: &Region, service: &str, signing_name: &s
     Ok(format!("https://{signing_name}{fips}.{name}.{suffix}"))
 }
 
-fn signing(config: &SdkConfig, region: Region, signing_name: &'static str) -> StaticRuntimePlugin {
+pub(crate) fn signing(config: &SdkConfig, region: Region, signing_name: &'static str) -> StaticRuntimePlugin {
+    let mut options = SigningOptions::default();
+    if signing_name == "s3" {
+        // S3 alone takes paths as they are, and wants the body's digest in a header.
+        (options.double_uri_encode, options.normalize_uri_path, options.content_sha256_header) = (false, false, true);
+    }
     let mut layer = Layer::new("signing");
     layer.store_put(AuthSchemeOptionResolverParams::new(()));
     layer.store_put(SigV4OperationSigningConfig {
         region: Some(SigningRegion::from(region)),
         name: Some(SigningName::from(signing_name)),
+        signing_options: options,
         ..SigV4OperationSigningConfig::default()
     });
     let mut components = RuntimeComponentsBuilder::new("signing")

@@ -42,6 +42,8 @@ pub struct LedgerError {
     pub key: String,
     /// What went wrong.
     pub detail: String,
+    /// Whether a permission is missing (metric `AccessDenied`).
+    pub denied: bool,
 }
 
 /// Where partitions stand. Times are milliseconds since 1970-01-01T00:00:00Z and come from the caller.

@@ -60,13 +60,13 @@ impl SqliteLedger {
         };
         match tokio::task::spawn_blocking(run).await {
             Ok(result) => result.map_err(|error: rusqlite::Error| failed(operation, key, &error)),
-            Err(error) => Err(LedgerError { operation, key: key.to_owned(), detail: error.to_string() }),
+            Err(error) => Err(LedgerError { operation, key: key.to_owned(), detail: error.to_string(), denied: false }),
         }
     }
 }
 
 fn failed(operation: &'static str, key: &str, error: &rusqlite::Error) -> LedgerError {
-    LedgerError { operation, key: key.to_owned(), detail: error.to_string() }
+    LedgerError { operation, key: key.to_owned(), detail: error.to_string(), denied: false }
 }
 
 fn get(transaction: &rusqlite::Transaction<'_>, key: &str) -> rusqlite::Result<Option<Item>> {

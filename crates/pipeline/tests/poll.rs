@@ -28,6 +28,8 @@ struct Faulty {
     inner: MemoryLedger,
     /// Writes until one fails; negative for never.
     writes: AtomicI64,
+    /// Whether the failure is a missing permission.
+    denied: AtomicBool,
 }
 
 #[async_trait]
@@ -41,7 +43,8 @@ impl Ledger for Faulty {
     async fn write(&self, key: &PartitionKey, expected: &Expected, item: &Item) -> Result<bool, LedgerError> {
         if self.writes.fetch_sub(1, Ordering::SeqCst) == 0 {
             let detail = "planned fault".to_owned();
-            return Err(LedgerError { operation: "write", key: key.as_str().to_owned(), detail });
+            let denied = self.denied.load(Ordering::SeqCst);
+            return Err(LedgerError { operation: "write", key: key.as_str().to_owned(), detail, denied });
         }
         self.inner.write(key, expected, item).await
     }
@@ -365,5 +368,17 @@ async fn a_worker_that_joins_takes_its_share_and_nothing_is_lost_or_cut_twice() 
     for (partition, mut numbers) in events {
         numbers.sort_unstable();
         assert_eq!(numbers, (0..9_000).collect::<Vec<_>>(), "partition {partition}");
+    }
+}
+
+#[tokio::test]
+async fn access_that_is_denied_is_counted() {
+    for (denied, counted) in [(true, 1), (false, 0)] {
+        let bench = Bench::new(1);
+        bench.ledger.writes.store(0, Ordering::SeqCst);
+        bench.ledger.denied.store(denied, Ordering::SeqCst);
+        let report = bench.poll().run(BUDGET).await.unwrap();
+        assert_eq!(report.failures().count(), 1, "{report:?}");
+        assert_eq!(bench.metrics.snapshot().total(Metric::AccessDenied), counted);
     }
 }

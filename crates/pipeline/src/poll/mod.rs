@@ -20,7 +20,7 @@ use tributary_lake::Staging;
 
 use tributary_ledger::{Ledger, PartitionKey, Policy};
 use tributary_queue::Queue;
-use tributary_telemetry::Metrics;
+use tributary_telemetry::{Metric, Metrics};
 
 use crate::source::{EventSource, SourceError, StartPosition};
 use crate::{Clock, Stop};
@@ -101,7 +101,11 @@ impl Poll {
     /// When the hub's partitions cannot be listed.
     pub async fn run(&self, budget: Duration) -> Result<PollReport, SourceError> {
         let deadline = Instant::now() + budget.saturating_sub(self.config.reserve);
-        let mut partitions = self.source.partitions().await?;
+        let mut partitions = self.source.partitions().await.inspect_err(|error| {
+            if error.is_denied() {
+                self.metrics.count(Metric::AccessDenied, 1);
+            }
+        })?;
         // When time runs out before the last partition's turn, it is another one's each time.
         if !partitions.is_empty() {
             let turn = usize::try_from(self.clock.now().rem_euclid(1 << 31) / 1_000).unwrap_or(0);

@@ -31,16 +31,30 @@ enum Stopped {
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     #[error("{0}")]
-    Send(String),
+    Late(String),
+    #[error("{detail}")]
+    Send { detail: String, denied: bool },
 }
 
 impl Stopped {
+    /// Whether a permission is missing (metric `AccessDenied`): of the hub, the ledger, the queue or the claims.
+    fn is_denied(&self) -> bool {
+        match self {
+            Self::Source(error) => error.is_denied(),
+            Self::Protocol(ProtocolError::Ledger(error)) => error.denied,
+            Self::Protocol(_) | Self::Late(_) => false,
+            Self::Send { denied, .. } => *denied,
+        }
+    }
+
     fn state(&self) -> PartitionState {
         match self {
             Self::Source(SourceError::Displaced { .. }) | Self::Protocol(ProtocolError::Displaced { .. }) => {
                 PartitionState::Displaced
             }
-            Self::Source(SourceError::Fatal { .. }) => PartitionState::Failed { detail: self.to_string(), fatal: true },
+            Self::Source(SourceError::Fatal { .. } | SourceError::Denied { .. }) => {
+                PartitionState::Failed { detail: self.to_string(), fatal: true }
+            }
             _ => PartitionState::Failed { detail: self.to_string(), fatal: false },
         }
     }
@@ -51,7 +65,12 @@ pub(super) async fn run(job: &Poll, partition: String, policy: Policy, deadline:
     let mut turn = Turn { job, hub, partition, deadline, report: None, lost: 0, events: 0, batches: 0 };
     let state = match turn.lease_and_work(policy).await {
         Ok(state) => state,
-        Err(stopped) => stopped.state(),
+        Err(stopped) => {
+            if stopped.is_denied() {
+                job.metrics.count(Metric::AccessDenied, 1);
+            }
+            stopped.state()
+        }
     };
     match &state {
         PartitionState::Failed { detail, fatal: true } => error!(partition = %turn.partition, "{detail}"),
@@ -85,7 +104,7 @@ struct Turn<'r> {
 impl Turn<'_> {
     async fn lease_and_work(&mut self, policy: Policy) -> Result<PartitionState, Stopped> {
         if self.is_over() {
-            return Err(Stopped::Send("the run's time was used up before this partition's turn".to_owned()));
+            return Err(Stopped::Late("the run's time was used up before this partition's turn".to_owned()));
         }
         let (job, config) = (self.job, &self.job.config);
         let key = PartitionKey::new(&self.hub.namespace, &self.hub.hub, &self.hub.consumer_group, &self.partition);
@@ -227,7 +246,7 @@ impl Turn<'_> {
             let received = reader.next(self.wait()).await?;
             if received.is_empty() {
                 if self.is_over() {
-                    return Err(Stopped::Send(
+                    return Err(Stopped::Late(
                         "the run's time was used up before an open plan was read again".to_owned(),
                     ));
                 }
@@ -347,7 +366,9 @@ impl Turn<'_> {
         let batch =
             Batch { module: self.job.config.module.clone(), source, first: plan.first, last: plan.last, events };
         let id = batch.id();
-        let message = message_of(batch, &self.job.staging).await.map_err(Stopped::Send)?;
+        let message = message_of(batch, &self.job.staging)
+            .await
+            .map_err(|error| Stopped::Send { denied: error.denied, detail: error.detail })?;
         let outbox = QueueOutbox::new(self.job.queue.as_ref());
         let (mut planned, mut pause) = (planned, SEND_PAUSE);
         for attempt in 1.. {
@@ -362,7 +383,7 @@ impl Turn<'_> {
                 }
                 Err((_, error)) if attempt == SEND_ATTEMPTS => {
                     self.job.metrics.count(Metric::DeliveryErrors, 1);
-                    return Err(Stopped::Send(error.to_string()));
+                    return Err(Stopped::Send { denied: error.denied, detail: error.to_string() });
                 }
                 Err((same, error)) => {
                     warn!(partition = %self.partition, batch = %id, attempt, "{error}; trying again");
@@ -371,7 +392,7 @@ impl Turn<'_> {
                 }
             }
         }
-        Err(Stopped::Send(format!("batch {id} was not sent")))
+        Err(Stopped::Send { detail: format!("batch {id} was not sent"), denied: false })
     }
 
     fn source_ref(&self, status: &PartitionStatus) -> SourceRef {

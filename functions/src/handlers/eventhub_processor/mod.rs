@@ -11,6 +11,7 @@ use tributary_lake::Staging;
 use tributary_ledger::DynamoLedger;
 use tributary_pipeline::{Clock, EventSource as _, Poll, PollConfig, PollReport, StartPosition, Stop};
 use tributary_queue::SqsQueue;
+use tributary_telemetry::Metric;
 
 use crate::{Environment, Failed, Invocation, Job, Start};
 
@@ -82,7 +83,12 @@ pub(crate) async fn start(start: &Start) -> Result<Arc<dyn Job>, Failed> {
 #[async_trait]
 impl Job for EventHubProcessor {
     async fn invoke(&self, _event: Value, invocation: &Invocation) -> Result<Value, Failed> {
-        let hub = self.credentials.hub().await.map_err(|error| Failed(error.to_string()))?;
+        let hub = self.credentials.hub().await.map_err(|error| {
+            if error.is_denied() {
+                invocation.metrics.count(Metric::AccessDenied, 1);
+            }
+            Failed(error.to_string())
+        })?;
         // A connection does not outlive the pause between two invocations.
         let builder = hub.builder().transport(self.transport).budget_bytes(self.budget_bytes);
         let source = builder.receiver_name(&invocation.request_id).build_source();
