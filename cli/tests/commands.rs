@@ -25,6 +25,8 @@ mod redrive;
 mod replay;
 #[path = "commands/s3.rs"]
 mod s3;
+#[path = "commands/sharing.rs"]
+mod sharing;
 #[path = "commands/validate.rs"]
 mod validate;
 

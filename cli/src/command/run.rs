@@ -165,6 +165,9 @@ async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Res
             () = stop.wait() => {}
         }
     }
+    if let Err(error) = jobs.poll.leave().await {
+        tracing::warn!("cannot give up the partitions: {error}; others take them when the leases end");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -184,10 +187,11 @@ async fn jobs(
     // Not the process id alone: in containers it is 1 for all.
     let worker = format!("run-{}-{}", std::process::id(), worker_mark());
     let mut poll = PollConfig::new(&args.deployment.module_id, worker);
-    // Processes that share a ledger share its partitions; one that died gives its up when the lease ends.
+    // Processes that share a ledger share its partitions; one that died gives its up when the lease ends, and one that waits
+    // for its next pass keeps them.
     poll.policy = Policy::WhenFree;
     poll.share = !args.once;
-    poll.lease = Duration::from_secs(30);
+    poll.lease = Duration::from_secs(args.interval.saturating_mul(3).clamp(30, 86_400));
     poll.initial_position = match args.initial_position {
         Start::Earliest => StartPosition::Earliest,
         Start::Latest => StartPosition::Latest,

@@ -20,7 +20,7 @@ const ROLE: &str = "arn:aws:iam::210987654321:role/writer";
 const LEDGER: &str = "dynamodb:tributary?ttl=expiresAt";
 
 /// Copies a bucket into a folder.
-async fn copy(server: &Server, bucket: &str, folder: &Path) {
+pub(crate) async fn copy(server: &Server, bucket: &str, folder: &Path) {
     let bucket: Bucket = format!("s3://{bucket}").parse().unwrap();
     let store = bucket.open(&server.config(), &BucketOptions::default()).unwrap();
     let objects: Vec<_> = store.list(None).try_collect().await.unwrap();
@@ -31,7 +31,7 @@ async fn copy(server: &Server, bucket: &str, folder: &Path) {
     }
 }
 
-async fn counts(server: &Server, queue: &str) -> Counts {
+pub(crate) async fn counts(server: &Server, queue: &str) -> Counts {
     let queue = SqsQueue::open(&server.config(), &queue.parse().unwrap()).await.unwrap();
     queue.with_dead_letters().await.unwrap().counts().await.unwrap()
 }

@@ -24,7 +24,7 @@ mod set_position;
 mod sqlite;
 
 pub use dynamodb::{DynamoLedger, InvalidTtlAttribute};
-pub use item::{Expected, Item, LeaseRequest, PartitionKey, Plan, Policy};
+pub use item::{Expected, Item, LeaseRequest, PartitionKey, Plan, Policy, worker_of};
 pub use lease::{Lease, Outbox, OutboxError, Planned, ProtocolError, Sent};
 pub use memory::MemoryLedger;
 pub use set_position::set_position;

@@ -61,10 +61,7 @@ const HUB: &[Permission] = &[
     behind("kms:GenerateDataKey", Resource::Key, When::CustomerKey, "to send messages and put objects"),
 ];
 
-const RUN: &[Permission] = &[
-    allow("dynamodb:Scan", Resource::LedgerTable, When::Always, "which partitions the other processes have"),
-    allow("sqs:GetQueueUrl", Resource::EventQueue, When::Always, BY_NAME),
-];
+const RUN: &[Permission] = &[allow("sqs:GetQueueUrl", Resource::EventQueue, When::Always, BY_NAME)];
 
 const POSITIONS: &[Permission] = &[
     allow("dynamodb:Scan", Resource::LedgerTable, When::Always, "where every partition stands"),

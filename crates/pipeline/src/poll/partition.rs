@@ -6,13 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 use tributary_batch::{Batch, Event, MAX_BATCH_BYTES, Packer, SequenceNumber, SourceRef};
-use tributary_ledger::{Lease, LeaseRequest, PartitionKey, Plan, Planned, Policy, ProtocolError, Sent};
+use tributary_ledger::{Lease, Plan, Planned, Policy, ProtocolError, Sent};
 use tributary_queue::QueueOutbox;
 use tributary_telemetry::Metric;
 
 use super::Poll;
 use super::report::{PartitionReport, PartitionState};
-use crate::mark::attempt;
 use crate::message::message_of;
 use crate::source::{HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 
@@ -106,16 +105,8 @@ impl Turn<'_> {
         if self.is_over() {
             return Err(Stopped::Late("the run's time was used up before this partition's turn".to_owned()));
         }
-        let (job, config) = (self.job, &self.job.config);
-        let key = PartitionKey::new(&self.hub.namespace, &self.hub.hub, &self.hub.consumer_group, &self.partition);
-        let request = LeaseRequest {
-            owner: format!("{}/{}", config.worker, attempt()),
-            now: job.clock.now(),
-            duration: millis(config.lease),
-            time_to_live: millis(config.time_to_live),
-            policy,
-        };
-        let ledger = Arc::clone(&job.ledger);
+        let (job, request) = (self.job, self.job.lease_request(policy));
+        let (key, ledger) = (job.key(&self.partition), Arc::clone(&job.ledger));
         let Some(mut lease) = Lease::take(ledger, key, &request).await.map_err(ProtocolError::from)? else {
             return Ok(PartitionState::Held);
         };
@@ -130,7 +121,10 @@ impl Turn<'_> {
             debug!(partition = %self.partition, "closing the receiver: {error}");
         }
         worked?;
-        lease.release(job.clock.now()).await?;
+        // One that shares is seen by the others between its runs.
+        if !job.config.share {
+            lease.release(job.clock.now()).await?;
+        }
         Ok(PartitionState::Done)
     }
 
@@ -436,8 +430,4 @@ struct Flow {
 /// Numbers from `first` to `last`.
 fn size(first: SequenceNumber, last: SequenceNumber) -> u64 {
     u64::try_from(last.0.saturating_sub(first.0).saturating_add(1)).unwrap_or(0)
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
