@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 META = {"connection", "count", "dependsOn", "forEach", "lifecycle", "provider", "provisioners"}
+INTERNAL = {"internalValue", "complexObjectIndex", "complexObjectIsFromSet", "fqn"}
 LINK = re.compile(r"providers/[^/]+/[^/]+/[^/]+/docs(?:/(resources|data-sources)/([a-z0-9_]+))?#([a-z0-9_]+)")
 PRIMITIVES = {"string": "string", "number": "number", "boolean": "bool"}
 
@@ -68,7 +69,7 @@ class Reader:
         own = self.own(kind)
         if own and own.endswith("OutputReference"):
             return ["object", {snake(p["name"]): self.cty(p["type"]) for p in self.properties(own)
-                               if p["name"] not in ("internalValue", "complexObjectIndex", "fqn") and not p["name"].endswith("Input")}]
+                               if p["name"] not in INTERNAL and not p["name"].endswith("Input")}]
         if own and self.types[own].get("kind") == "interface":
             return ["object", {self.name(p): self.cty(p["type"]) for p in self.properties(own)}]
         if own and own.endswith("List"):
@@ -92,16 +93,20 @@ class Reader:
             else:
                 out["attributes"][name] = {"type": self.cty(kind), "required": required, "optional": not required,
                                            "computed": not required}
+        self.add_computed(out, f"{fqn}OutputReference")
         return out
+
+    def add_computed(self, out: dict, cls: str) -> None:
+        """What a class has beyond the arguments: attributes that the provider answers."""
+        for prop in self.properties(cls) if cls in self.types else []:
+            name = snake(prop["name"])
+            if prop["name"] in INTERNAL or prop["name"].endswith("Input") or name in out["attributes"] or name in out["blocks"]:
+                continue
+            out["attributes"][name] = {"type": self.cty(prop["type"]), "required": False, "optional": False, "computed": True}
 
     def resource(self, config: str) -> dict:
         out = self.block(config)
-        cls = config.removesuffix("Config")
-        for prop in self.properties(cls) if cls in self.types else []:
-            name = snake(prop["name"])
-            if prop["name"].endswith("Input") or name in out["attributes"] or name in out["blocks"]:
-                continue
-            out["attributes"][name] = {"type": self.cty(prop["type"]), "required": False, "optional": False, "computed": True}
+        self.add_computed(out, config.removesuffix("Config"))
         out["attributes"].setdefault("id", {"type": "string", "required": False, "optional": False, "computed": True})
         return out
 

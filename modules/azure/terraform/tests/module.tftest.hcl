@@ -1,8 +1,4 @@
-mock_provider "azurerm" {
-  mock_resource "azurerm_eventgrid_system_topic" {
-    defaults = { identity = [{ type = "SystemAssigned", principal_id = "44444444-4444-4444-4444-444444444444", tenant_id = "t", identity_ids = [] }] }
-  }
-}
+mock_provider "azurerm" {}
 mock_provider "azuread" {}
 mock_provider "azapi" {}
 
