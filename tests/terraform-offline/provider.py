@@ -15,8 +15,8 @@ import msgpack
 from tf.gen import tfplugin_pb2 as pb
 from tf.gen import tfplugin_pb2_grpc as rpc
 
-SOURCES = {"azurerm": "registry.terraform.io/hashicorp/azurerm", "azuread": "registry.terraform.io/hashicorp/azuread",
-           "azapi": "registry.terraform.io/azure/azapi"}
+SOURCES = {"azurerm": "hashicorp/azurerm", "azuread": "hashicorp/azuread",
+           "azapi": "azure/azapi"}
 NESTING = pb.Schema.NestedBlock.NestingMode
 UNKNOWN = msgpack.ExtType(0, b"\0")
 

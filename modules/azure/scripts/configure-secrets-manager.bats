@@ -90,7 +90,7 @@ configure() { printf '%s' "$input" | "$script" --terraform-output - "$@" 2>&1; }
   chmod +x "$bin/tributary"
   PATH=$bin:$PATH input=$both run configure --event-hub-secret hub --flow-logs-secret flows
   [ "$status" -eq 0 ]; [[ $output == *"verified: partition 0"* ]]
-  grep -q -- "--credentials-secret hub --partition 0" "$BATS_TEST_TMPDIR/asked"
+  grep -qx -- "receive --credentials-secret hub --partition 0 --from latest --count 1 --wait 2" "$BATS_TEST_TMPDIR/asked"
   ANSWER=1 PATH=$bin:$PATH input=$both run configure --event-hub-secret hub --flow-logs-secret flows
   [ "$status" -eq 1 ]; [[ $output == *"cannot be read by it"* ]]
 }

@@ -3,6 +3,7 @@
 #
 # A secret's content goes from program to program through pipes: it is in no argument (a process list shows those), no file, no
 # environment and no message of this script.
+# shellcheck disable=SC2016 # what stands in single quotes with a $ is for jq
 set -euo pipefail
 set +x
 
@@ -82,7 +83,7 @@ stack_output() {
   local value
   value=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
     --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue | [0]") || fail "stack $stack cannot be read: is it deployed in this account and region?"
-  [ "$value" != None ] && printf '%s' "$value" || true
+  if [ "$value" != None ]; then printf '%s' "$value"; fi
 }
 if [ -n "$stack" ]; then
   [ -n "$hub_secret" ] || hub_secret=$(stack_output EventHubSecretName)
@@ -130,7 +131,7 @@ if ! command -v tributary >/dev/null; then
   exit 0
 fi
 # At a partition's end, for a moment: its properties are read, and events that come meanwhile are not shown.
-if tributary receive --credentials-secret "$hub_secret" --partition 0 --from latest --count 1 --idle 2 >/dev/null; then
+if tributary receive --credentials-secret "$hub_secret" --partition 0 --from latest --count 1 --wait 2 >/dev/null; then
   say "verified: partition 0 of the hub can be read by $hub_secret"
 else
   fail "$hub_secret is written, but the hub cannot be read by it: tributary doctor --credentials-secret $hub_secret tells why (new Azure roles need up to ten minutes)"
