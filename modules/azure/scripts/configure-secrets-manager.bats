@@ -95,6 +95,21 @@ configure() { printf '%s' "$input" | "$script" --terraform-output - "$@" 2>&1; }
   [ "$status" -eq 1 ]; [[ $output == *"cannot be read by it"* ]]
 }
 
+@test "the real command reads a hub by what was written" {
+  built=${CARGO_TARGET_DIR:-$HOME/.cache/tributary/target}/debug
+  [ -x "$built/tributary" ] || skip "no $built/tributary: cargo build -p tributary-cli"
+  "$built/tributary" emulator --listen 127.0.0.1:0 --hub h --consumer-group tributary --json >"$BATS_TEST_TMPDIR/emulator" 2>/dev/null 3>&- &
+  emulator=$!
+  for _ in $(seq 100); do [ -s "$BATS_TEST_TMPDIR/emulator" ] && break; sleep 0.1; done
+  written=$(jq -c '{weu: {event_hub_secret: {eventHubNamespace: .address, eventHubName: "h", consumerGroup: "tributary", connectionString}}}' "$BATS_TEST_TMPDIR/emulator")
+  PATH=$built:$PATH input=$written run configure --event-hub-secret hub
+  kill "$emulator"
+  [ "$status" -eq 0 ]; [[ $output == *"verified: partition 0"* ]]
+  # The same hub is gone now: what cannot be read is not called verified.
+  PATH=$built:$PATH input=$written run configure --event-hub-secret hub
+  [ "$status" -eq 1 ]; [[ $output == *"cannot be read by it"* ]]
+}
+
 @test "federated: no secret, the settings are named" {
   input='{"weu":{"event_hub_secret":null,"flow_log_secret":null,"federated":{"AZURE_CLIENT_ID":"c-1","AZURE_STORAGE_ACCOUNT":null}}}' run configure --event-hub-secret hub
   [ "$status" -eq 0 ]

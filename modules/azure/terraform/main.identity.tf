@@ -31,6 +31,7 @@ resource "azuread_application_password" "this" {
 
 # One a role: a credential trusts exactly one subject.
 resource "azuread_application_federated_identity_credential" "this" {
+  #checkov:skip=CKV_AZURE_249:not GitHub; issuer and subject are one AWS account's and one role's, validated in variables.tf
   for_each = var.authentication == "federated" ? var.federation.role_arns : {}
 
   application_id = azuread_application.this[0].id
