@@ -60,10 +60,12 @@ lint:
 	else echo "SKIPPED shellcheck: not installed (apt-get install shellcheck)"; fi
 	$(MAKE) --no-print-directory terraform-lint
 
-## Azure's side. Provider schemas are made once, outside the clone; checkov likewise.
+## Azure's side. Provider schemas (a quarter of a minute) and checkov (minutes, 300 MB) are made once, outside the clone.
 terraform-lint:
 	TRIBUTARY_TOOLS="$(TOOLS)" tests/terraform-offline/check lint
 terraform-test: $(VENV)/.installed
+	@if ! { command -v bats && command -v jq; } >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "== installing bats and jq"; (apt-get update -qq && apt-get install -qq -y bats jq) >/dev/null 2>&1 || true; fi
 	TRIBUTARY_TOOLS="$(TOOLS)" tests/terraform-offline/check test
 
 ## The way from a record to Parquet by CPU time of one core, hub to lake on both; ratios count, the machine is never quiet.
