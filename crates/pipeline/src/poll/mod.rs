@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 use tokio::time::Instant;
 use tracing::debug;
 use tributary_batch::MAX_BATCH_EVENTS;
@@ -161,12 +161,13 @@ impl Poll {
 
     /// What the ledger says of these partitions, each read by its key: the table may hold many other items.
     async fn standing(&self, partitions: &[String]) -> Result<BTreeMap<String, Item>, LedgerError> {
-        let reads = partitions.iter().map(|partition| async move {
-            let item = self.ledger.read(&self.key(partition)).await?;
-            Ok::<_, LedgerError>(item.map(|item| (partition.clone(), item)))
-        });
-        let items = futures_util::stream::iter(reads).buffer_unordered(self.config.parallel.max(1));
-        items.try_filter_map(|item| std::future::ready(Ok(item))).try_collect().await
+        let mut standing = BTreeMap::new();
+        for some in partitions.chunks(self.config.parallel.max(1)) {
+            let keys: Vec<PartitionKey> = some.iter().map(|partition| self.key(partition)).collect();
+            let items = futures_util::future::try_join_all(keys.iter().map(|key| self.ledger.read(key))).await?;
+            standing.extend(some.iter().zip(items).filter_map(|(partition, item)| Some((partition.clone(), item?))));
+        }
+        Ok(standing)
     }
 
     fn key(&self, partition: &str) -> PartitionKey {
