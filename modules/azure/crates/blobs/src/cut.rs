@@ -50,9 +50,12 @@ pub(crate) fn cut(bytes: &[u8], head: bool, last: bool, most: usize) -> Result<C
                 cut.consumed = at;
                 continue;
             }
-            // The end of the list, in a blob that was put whole: nothing behind it is a record.
+            // The end of the list, in a blob that was put whole: nothing behind it is a record. It stays until all of that is
+            // there, or what follows would be read as if it stood in the list.
             b']' => {
-                cut.consumed = bytes.len();
+                if last {
+                    cut.consumed = bytes.len();
+                }
                 break;
             }
             _ => {}
