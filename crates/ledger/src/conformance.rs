@@ -3,6 +3,8 @@
 //! A backend's test calls [`all`] with a function that makes an empty ledger. A broken promise panics with its name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
+pub use crate::cursor_conformance::cursors;
+
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;

@@ -1,6 +1,7 @@
 //! The ledger of a deployment on AWS: one table, shared by whatever runs there.
 
 mod attributes;
+mod cursors;
 mod examine;
 #[cfg(test)]
 mod tests;
