@@ -82,6 +82,7 @@ impl Cursor {
             operation: "swap",
             key: key.as_str().to_owned(),
             detail: format!("a state of {} bytes is more than the {MAX_STATE} that fit into an item", self.state.len()),
+            denied: false,
         })
     }
 }

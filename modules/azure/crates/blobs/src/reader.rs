@@ -451,6 +451,7 @@ impl Run<'_> {
             operation: "swap",
             key: self.key.as_str().to_owned(),
             detail: error.to_string(),
+            denied: false,
         })?;
         let ttl = now.saturating_add(self.reader.limits.time_to_live) / 1_000;
         let cursor = Cursor { version: version.saturating_add(1), state: text, updated_at: now, ttl };

@@ -64,7 +64,7 @@ impl Mortal {
 }
 
 fn dead() -> LedgerError {
-    LedgerError { operation: "call", key: String::new(), detail: "dead".into() }
+    LedgerError { operation: "call", key: String::new(), detail: "dead".into(), denied: false }
 }
 
 #[async_trait]
