@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { App } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import { addStack } from '../lib/app';
+import { judge } from '../lib/config';
+
+const template = (input: unknown) => Template.fromStack(addStack(new App(), judge(input)));
+
+test('queues have their names, TLS alone and the shared key; dead letters follow the setting', () => {
+  const t = template({ sqsQueue: { deadLetterQueue: { maxReceiveCount: 7 } } });
+  t.hasResourceProperties('AWS::SQS::Queue', {
+    QueueName: 'event-queue-dev', KmsMasterKeyId: Match.anyValue(), MaximumMessageSize: 1048576,
+    RedrivePolicy: Match.objectLike({ maxReceiveCount: 7 }),
+  });
+  t.hasResourceProperties('AWS::SQS::Queue', { QueueName: 'event-queue-dlq-dev', MessageRetentionPeriod: 1209600 });
+  const policies = JSON.stringify(t.findResources('AWS::SQS::QueuePolicy'));
+  assert.equal(policies.split('aws:SecureTransport').length - 1, 2);
+});
+
+test('buckets are private, TLS only, drop unfinished uploads; quarantine has its own key and no expiry', () => {
+  const buckets = Object.entries(template({}).findResources('AWS::S3::Bucket'));
+  assert.equal(buckets.length, 2);
+  const keys = new Set(buckets.map(([, b]) => JSON.stringify(b.Properties.BucketEncryption)));
+  assert.equal(keys.size, 2);
+  for (const [id, bucket] of buckets) {
+    const rule = bucket.Properties.LifecycleConfiguration.Rules[0];
+    assert.equal(rule.AbortIncompleteMultipartUpload.DaysAfterInitiation, 1);
+    assert.equal(rule.ExpirationInDays, id.startsWith('Staging') ? 35 : undefined);
+    assert.equal(bucket.Properties.PublicAccessBlockConfiguration.BlockPublicPolicy, true);
+  }
+});
+
+test('encryption off: no key at all', () => {
+  template({ encryption: { enabled: false } }).resourceCountIs('AWS::KMS::Key', 0);
+});
+
+test('prod keeps keys, queues and buckets', () => {
+  const t = template({ environment: 'prod' });
+  for (const type of ['AWS::KMS::Key', 'AWS::S3::Bucket', 'AWS::SQS::Queue']) {
+    t.allResources(type, { DeletionPolicy: 'Retain' });
+  }
+});
+
+test('two synths give the same template', () => {
+  assert.deepEqual(template({ tags: { a: 'b' } }).toJSON(), template({ tags: { a: 'b' } }).toJSON());
+});
