@@ -5,6 +5,7 @@ import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Validations } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { addAlarms } from './alarms';
 import type { Config } from './schema';
 
 /** Days that a staged outcome is kept: longer than queue, dead letters and the time to redrive them. */
@@ -39,6 +40,7 @@ export class CoreStack extends Stack {
     // Raw personal data: a key of its own, so that reading it can be granted apart.
     const own = config.encryption.enabled ? this.newKey('QuarantineKey', `${config.encryption.keyAlias}-quarantine`) : undefined;
     this.quarantineBucket = this.bucket('Quarantine', own, undefined);
+    if (config.monitoring.alarms.enabled) addAlarms(this, config);
     for (const [key, value] of Object.entries(config.tags)) Tags.of(this).add(key, value);
     new CfnOutput(this, 'EventQueueUrl', { value: this.eventQueue.queueUrl });
     new CfnOutput(this, 'EventDeadLetterQueueUrl', { value: this.deadLetters.queueUrl });

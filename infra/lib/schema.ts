@@ -33,6 +33,16 @@ const encryption = z.strictObject({
     .describe('Days between the key\'s deletion being asked for and done.'),
 }).prefault({});
 
+const monitoring = z.strictObject({
+  alarms: z.strictObject({
+    enabled: z.boolean().default(true).describe('Alarms, and the topic that they are told to.'),
+    snsTopicName: queueName('tributary-alarms', 'Name of the topic; the environment is appended.'),
+    emailEndpoints: z.array(z.email()).max(20).default([]).describe('Addresses that are told; each confirms by mail once.'),
+    deadLetterThreshold: z.number().int().min(1).max(100000).default(1).describe('Dead letters that raise the alarm.'),
+    queueAgeSeconds: duration(60, 1209600, 3600, 'Age of the oldest event message that raises the alarm.'),
+  }).prefault({}),
+}).prefault({});
+
 export const schema = z.strictObject({
   projectName: name(/^[a-z][a-z0-9-]{1,30}$/, 'lower case letters, digits and -, 2 to 31').default('tributary')
     .describe('First part of the stack\'s name.'),
@@ -46,6 +56,7 @@ export const schema = z.strictObject({
     .describe('Tags of every resource.'),
   encryption,
   sqsQueue,
+  monitoring,
 });
 
 export type Config = z.output<typeof schema>;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { App } from 'aws-cdk-lib';
+import { App, Validations } from 'aws-cdk-lib';
+import { CfnTopic } from 'aws-cdk-lib/aws-sns';
+import { AwsSolutionsChecks } from 'cdk-nag';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { addStack } from '../lib/app';
 import { judge } from '../lib/config';
@@ -44,4 +46,45 @@ test('prod keeps keys, queues and buckets', () => {
 
 test('two synths give the same template', () => {
   assert.deepEqual(template({ tags: { a: 'b' } }).toJSON(), template({ tags: { a: 'b' } }).toJSON());
+});
+
+test('alarms tell the topic, CloudWatch may use its key, addresses are subscribed', () => {
+  const t = template({ monitoring: { alarms: { deadLetterThreshold: 3, queueAgeSeconds: 900, emailEndpoints: ['a@example.com'] } } });
+  for (const Threshold of [3, 900]) {
+    t.hasResourceProperties('AWS::CloudWatch::Alarm', { Threshold, AlarmActions: [Match.anyValue()] });
+  }
+  t.hasResourceProperties('AWS::SNS::Subscription', { Protocol: 'email', Endpoint: 'a@example.com' });
+  t.hasResourceProperties('AWS::KMS::Key', {
+    KeyPolicy: Match.objectLike({ Statement: Match.arrayWith([Match.objectLike({
+      Principal: { Service: 'cloudwatch.amazonaws.com' },
+      Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+    })]) }),
+  });
+});
+
+test('alarms off: no alarm, no topic, and the rest stays', () => {
+  const t = template({ monitoring: { alarms: { enabled: false } } });
+  t.resourceCountIs('AWS::CloudWatch::Alarm', 0);
+  t.resourceCountIs('AWS::SNS::Topic', 0);
+  t.resourceCountIs('AWS::SQS::Queue', 2);
+});
+
+test('AwsSolutions rules are clean, and would not be with a bare topic', () => {
+  const judged = (bare: boolean) => {
+    const app = new App();
+    const stack = addStack(app, judge({}));
+    if (bare) new CfnTopic(stack, 'Bare');
+    Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+    const before = process.exitCode;
+    try {
+      app.synth();
+      return process.exitCode === 1 && before !== 1;
+    } catch {
+      return true;
+    } finally {
+      process.exitCode = before;
+    }
+  };
+  assert.equal(judged(false), false);
+  assert.equal(judged(true), true);
 });
