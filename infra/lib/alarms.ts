@@ -1,4 +1,4 @@
-// Alarms on the event queue and its dead letters, and the topic that they are told to.
+// Alarms on the queues and their dead letters, and the topic that they are told to.
 import { Aws, CfnOutput, Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
@@ -40,9 +40,16 @@ export function addAlarms(stack: CoreStack, config: Config): void {
       treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
     }).addAlarmAction(new SnsAction(topic));
   const period = { period: Duration.minutes(5), statistic: 'Maximum' };
-  alarm('DeadLettersAlarm', 'Event batches became dead letters.',
-    stack.deadLetters.metricApproximateNumberOfMessagesVisible(period), settings.deadLetterThreshold);
-  alarm('QueueAgeAlarm', 'Event batches wait too long in the queue.',
-    stack.eventQueue.metricApproximateAgeOfOldestMessage(period), settings.queueAgeSeconds);
+  const queues = [
+    ['Event', 'Event batches', stack.eventQueue, stack.deadLetters],
+    ['Findings', 'Findings', stack.findingsQueue, stack.findingsDeadLetters],
+    ['FlowLog', 'Notifications of flow logs', stack.flowLogQueue, stack.flowLogDeadLetters],
+  ] as const;
+  for (const [id, what, queue, deadLetters] of queues) {
+    alarm(`${id}DeadLettersAlarm`, `${what} became dead letters.`,
+      deadLetters.metricApproximateNumberOfMessagesVisible(period), settings.deadLetterThreshold);
+    alarm(`${id}QueueAgeAlarm`, `${what} wait too long in the queue.`,
+      queue.metricApproximateAgeOfOldestMessage(period), settings.queueAgeSeconds);
+  }
   new CfnOutput(stack, 'AlarmTopicArn', { value: topic.topicArn });
 }

@@ -1,4 +1,4 @@
-// What every integration shares: key, event queue with its dead letters, staging and quarantine buckets.
+// What every integration shares: key, queues with their dead letters, staging and quarantine buckets.
 import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps, Tags } from 'aws-cdk-lib';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
@@ -15,6 +15,10 @@ export class CoreStack extends Stack {
   readonly key?: kms.Key;
   readonly eventQueue: sqs.Queue;
   readonly deadLetters: sqs.Queue;
+  readonly findingsQueue: sqs.Queue;
+  readonly findingsDeadLetters: sqs.Queue;
+  readonly flowLogQueue: sqs.Queue;
+  readonly flowLogDeadLetters: sqs.Queue;
   readonly stagingBucket: s3.Bucket;
   readonly quarantineBucket: s3.Bucket;
   private readonly removal: RemovalPolicy;
@@ -23,27 +27,15 @@ export class CoreStack extends Stack {
     super(scope, id, props);
     this.removal = config.environment === 'prod' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
     if (config.encryption.enabled) this.key = this.newKey('Key', config.encryption.keyAlias);
-    const settings = config.sqsQueue;
-    this.deadLetters = new sqs.Queue(this, 'EventDeadLetters', {
-      ...this.queueProps(`${settings.queueName}-dlq`),
-      retentionPeriod: Duration.seconds(settings.deadLetterQueue.messageRetentionPeriod),
-    });
-    this.eventQueue = new sqs.Queue(this, 'EventQueue', {
-      ...this.queueProps(settings.queueName),
-      visibilityTimeout: Duration.seconds(settings.visibilityTimeout),
-      retentionPeriod: Duration.seconds(settings.messageRetentionPeriod),
-      maxMessageSizeBytes: settings.maxMessageSize,
-      receiveMessageWaitTime: Duration.seconds(settings.receiveMessageWaitTime),
-      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: settings.deadLetterQueue.maxReceiveCount },
-    });
+    [this.eventQueue, this.deadLetters] = this.queueWithDeadLetters('Event', config.sqsQueue.queueName);
+    [this.findingsQueue, this.findingsDeadLetters] = this.queueWithDeadLetters('Findings', 'asff-queue');
+    [this.flowLogQueue, this.flowLogDeadLetters] = this.queueWithDeadLetters('FlowLog', 'flow-log-queue');
     this.stagingBucket = this.bucket('Staging', this.key, STAGED_DAYS);
     // Raw personal data: a key of its own, so that reading it can be granted apart.
     const own = config.encryption.enabled ? this.newKey('QuarantineKey', `${config.encryption.keyAlias}-quarantine`) : undefined;
     this.quarantineBucket = this.bucket('Quarantine', own, undefined);
     if (config.monitoring.alarms.enabled) addAlarms(this, config);
     for (const [key, value] of Object.entries(config.tags)) Tags.of(this).add(key, value);
-    new CfnOutput(this, 'EventQueueUrl', { value: this.eventQueue.queueUrl });
-    new CfnOutput(this, 'EventDeadLetterQueueUrl', { value: this.deadLetters.queueUrl });
     new CfnOutput(this, 'StagingBucketName', { value: this.stagingBucket.bucketName });
     new CfnOutput(this, 'QuarantineBucketName', { value: this.quarantineBucket.bucketName });
   }
@@ -56,6 +48,25 @@ export class CoreStack extends Stack {
       pendingWindow: Duration.days(keyPendingWindowInDays),
       removalPolicy: this.removal,
     });
+  }
+
+  private queueWithDeadLetters(id: string, name: string): [sqs.Queue, sqs.Queue] {
+    const settings = this.config.sqsQueue;
+    const deadLetters = new sqs.Queue(this, `${id}DeadLetters`, {
+      ...this.queueProps(`${name}-dlq`),
+      retentionPeriod: Duration.seconds(settings.deadLetterQueue.messageRetentionPeriod),
+    });
+    const queue = new sqs.Queue(this, `${id}Queue`, {
+      ...this.queueProps(name),
+      visibilityTimeout: Duration.seconds(settings.visibilityTimeout),
+      retentionPeriod: Duration.seconds(settings.messageRetentionPeriod),
+      maxMessageSizeBytes: settings.maxMessageSize,
+      receiveMessageWaitTime: Duration.seconds(settings.receiveMessageWaitTime),
+      deadLetterQueue: { queue: deadLetters, maxReceiveCount: settings.deadLetterQueue.maxReceiveCount },
+    });
+    new CfnOutput(this, `${id}QueueUrl`, { value: queue.queueUrl });
+    new CfnOutput(this, `${id}DeadLetterQueueUrl`, { value: deadLetters.queueUrl });
+    return [queue, deadLetters];
   }
 
   private queueProps(name: string): sqs.QueueProps {

@@ -39,7 +39,7 @@ const monitoring = z.strictObject({
     snsTopicName: queueName('tributary-alarms', 'Name of the topic; the environment is appended.'),
     emailEndpoints: z.array(z.email()).max(20).default([]).describe('Addresses that are told; each confirms by mail once.'),
     deadLetterThreshold: z.number().int().min(1).max(100000).default(1).describe('Dead letters that raise the alarm.'),
-    queueAgeSeconds: duration(60, 1209600, 3600, 'Age of the oldest event message that raises the alarm.'),
+    queueAgeSeconds: duration(60, 1209600, 3600, 'Age of a queue\'s oldest message that raises the alarm.'),
   }).prefault({}),
 }).prefault({});
 

@@ -17,7 +17,10 @@ test('queues have their names, TLS alone and the shared key; dead letters follow
   });
   t.hasResourceProperties('AWS::SQS::Queue', { QueueName: 'event-queue-dlq-dev', MessageRetentionPeriod: 1209600 });
   const policies = JSON.stringify(t.findResources('AWS::SQS::QueuePolicy'));
-  assert.equal(policies.split('aws:SecureTransport').length - 1, 2);
+  assert.equal(policies.split('aws:SecureTransport').length - 1, 6);
+  for (const name of ['asff-queue', 'asff-queue-dlq', 'flow-log-queue', 'flow-log-queue-dlq']) {
+    t.hasResourceProperties('AWS::SQS::Queue', { QueueName: `${name}-dev`, KmsMasterKeyId: Match.anyValue() });
+  }
 });
 
 test('buckets are private, TLS only, drop unfinished uploads; quarantine has its own key and no expiry', () => {
@@ -53,6 +56,7 @@ test('alarms tell the topic, CloudWatch may use its key, addresses are subscribe
   for (const Threshold of [3, 900]) {
     t.hasResourceProperties('AWS::CloudWatch::Alarm', { Threshold, AlarmActions: [Match.anyValue()] });
   }
+  t.resourceCountIs('AWS::CloudWatch::Alarm', 6);
   t.hasResourceProperties('AWS::SNS::Subscription', { Protocol: 'email', Endpoint: 'a@example.com' });
   t.hasResourceProperties('AWS::KMS::Key', {
     KeyPolicy: Match.objectLike({ Statement: Match.arrayWith([Match.objectLike({
@@ -66,7 +70,7 @@ test('alarms off: no alarm, no topic, and the rest stays', () => {
   const t = template({ monitoring: { alarms: { enabled: false } } });
   t.resourceCountIs('AWS::CloudWatch::Alarm', 0);
   t.resourceCountIs('AWS::SNS::Topic', 0);
-  t.resourceCountIs('AWS::SQS::Queue', 2);
+  t.resourceCountIs('AWS::SQS::Queue', 6);
 });
 
 test('AwsSolutions rules are clean, and would not be with a bare topic', () => {
