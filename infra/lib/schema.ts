@@ -4,7 +4,7 @@ import { z } from 'zod';
 const duration = (low: number, high: number, initial: number, text: string) =>
   z.number().int().min(low).max(high).default(initial).describe(text);
 const name = (pattern: RegExp, rule: string) => z.string().regex(pattern, rule);
-const queueName = (initial: string, text: string) =>
+const topicName = (initial: string, text: string) =>
   name(/^[A-Za-z0-9_-]{1,60}$/, 'letters, digits, - and _, at most 60').default(initial).describe(text);
 
 const deadLetterQueue = z.strictObject({
@@ -14,7 +14,10 @@ const deadLetterQueue = z.strictObject({
 }).prefault({});
 
 const sqsQueue = z.strictObject({
-  queueName: queueName('event-queue', 'Name of the event queue; the environment is appended.'),
+  // The stack's other queues have fixed names; two of one name fail only in the middle of a deployment.
+  queueName: name(/^(?!(asff-queue|flow-log-queue)(-dlq)?$)[A-Za-z0-9_-]{1,60}$/,
+    'letters, digits, - and _, at most 60; not the name of another queue (asff-queue, flow-log-queue)')
+    .default('event-queue').describe('Name of the event queue; the environment is appended.'),
   visibilityTimeout: duration(0, 43200, 1800, 'Seconds that a received message stays hidden.'),
   messageRetentionPeriod: duration(60, 1209600, 1209600, 'Seconds that a message is kept.'),
   maxMessageSize: z.number().int().min(1024).max(1048576).default(1048576)
@@ -36,7 +39,7 @@ const encryption = z.strictObject({
 const monitoring = z.strictObject({
   alarms: z.strictObject({
     enabled: z.boolean().default(true).describe('Alarms, and the topic that they are told to.'),
-    snsTopicName: queueName('tributary-alarms', 'Name of the topic; the environment is appended.'),
+    snsTopicName: topicName('tributary-alarms', 'Name of the topic; the environment is appended.'),
     emailEndpoints: z.array(z.email()).max(20).default([]).describe('Addresses that are told; each confirms by mail once.'),
     deadLetterThreshold: z.number().int().min(1).max(100000).default(1).describe('Dead letters that raise the alarm.'),
     queueAgeSeconds: duration(60, 1209600, 3600, 'Age of a queue\'s oldest message that raises the alarm.'),

@@ -25,6 +25,7 @@ test('unknown keys are errors with a suggestion, at every depth', () => {
 
 test('rules hold', () => {
   refused({ environment: 'production' }, /^environment: /);
+  refused({ sqsQueue: { queueName: 'asff-queue' } }, /^sqsQueue\.queueName: .*not the name of another queue/);
   refused({ accountId: 123456789012 }, /^accountId: /);
   refused({ encryption: { keyPendingWindowInDays: 6 } }, /^encryption\.keyPendingWindowInDays: /);
 });
