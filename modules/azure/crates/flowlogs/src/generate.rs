@@ -127,7 +127,7 @@ fn flows(random: &mut Random, out: &mut String, kind: &str, count: u64, end: i64
         let remote = remote(random);
         let local = if remote.contains(':') { "fd00:10:1::4" } else { "10.1.0.4" };
         let far = 1_024 + random.below(64_512);
-        let service = [443, 443, 443, 80, 53, 22, 3389, 8080][(random.next() & 7) as usize & 7];
+        let service = [443, 443, 443, 80, 53, 22, 3389, 8080].get((random.next() & 7) as usize).copied().unwrap_or(443);
         let protocol = if service == 53 { 17 } else { 6 };
         let encryption = if random.below(50) == 0 { "X" } else { "NX" };
         let (who, direction) = match kind {

@@ -391,6 +391,9 @@ struct RowGroup {
     misfiled: Vec<Option<Misfiled>>,
 }
 
+/// Rows of a group by their number, and what files them under another day.
+type Members = Vec<(u32, Option<Misfiled>)>;
+
 fn groups(rows: &Rows) -> Vec<RowGroup> {
     if rows.len() == 0 {
         return Vec::new();
@@ -411,7 +414,7 @@ fn groups(rows: &Rows) -> Vec<RowGroup> {
         let order = sorted(rows, (0..u32::try_from(rows.len()).unwrap_or(u32::MAX)).collect());
         return vec![RowGroup { account: account(first.0), day: EventDay::of(least), order, misfiled: Vec::new() }];
     }
-    let mut found: BTreeMap<(Account, EventDay), Vec<(u32, Option<Misfiled>)>> = BTreeMap::new();
+    let mut found: BTreeMap<(Account, EventDay), Members> = BTreeMap::new();
     for (row, time) in rows.time.iter().enumerate() {
         let (subscription, reference) = info(row).map_or(first, |info| (info.subscription, info.reference));
         let (day, own) = EventDay::new(*time, reference);
@@ -429,7 +432,7 @@ fn groups(rows: &Rows) -> Vec<RowGroup> {
             together.extend(rows.into_iter().map(|(row, _)| (row, Some(Misfiled::TooManyGroups))));
         }
     }
-    let group = |((account, day), members): ((Account, EventDay), Vec<(u32, Option<Misfiled>)>)| {
+    let group = |((account, day), members): ((Account, EventDay), Members)| {
         let order = sorted(rows, members.iter().map(|(row, _)| *row).collect());
         let marks: HashMap<u32, Misfiled> = members.iter().filter_map(|(row, why)| Some((*row, (*why)?))).collect();
         let misfiled =
