@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use tributary_azure_eventhub_emulator::Event;
+use tributary_tests::taken::{cpu_seconds, peak_mb};
 
 use process::Function;
 use stack::{BUCKETS, HUB, Stack, event, failed};
@@ -158,25 +159,12 @@ async fn hand_over(stack: &Stack, queue: &str, function: &mut Function) -> Hande
 
 /// Puts alerts into the hub, as many in each partition.
 fn fill(stack: &Stack, partitions: u32, count: usize) {
-    let (alerts, hub) = (inputs(), stack.hub.hub(HUB).unwrap());
+    let alerts: Vec<Bytes> = inputs::given(BATCH).1.into_iter().map(Bytes::from).collect();
+    let hub = stack.hub.hub(HUB).unwrap();
     for partition in 0..partitions {
         let share = alerts.iter().cycle().take(count / partitions as usize);
         hub.publish_all(partition, share.map(|body| Event::new(body.clone()))).unwrap();
     }
-}
-
-/// Alerts of three subscriptions, as many as a batch holds.
-fn inputs() -> Vec<Bytes> {
-    let Ok(tools) = std::env::var("TRIBUTARY_JUDGE") else {
-        return inputs::alerts(BATCH, 42).into_iter().map(Bytes::from).collect();
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let mut run = std::process::Command::new("python3");
-    run.arg(format!("{tools}/gen_inputs.py")).arg(folder.path());
-    let output = run.args(["--alerts", &BATCH.to_string(), "--tuples", "60"]).output();
-    assert!(output.expect("python3 must run when TRIBUTARY_JUDGE is set").status.success());
-    let text = std::fs::read_to_string(folder.path().join("alerts_eventhub.jsonl")).unwrap();
-    text.lines().map(|line| Bytes::copy_from_slice(line.as_bytes())).collect()
 }
 
 /// Rows, objects and bytes below a folder.
@@ -265,18 +253,4 @@ fn kind(operation: &str) -> &'static str {
         operation if operation.starts_with("POST") => "POST",
         _ => "other",
     }
-}
-
-/// CPU seconds of a process, from /proc.
-fn cpu_seconds(process: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    [11, 12].iter().map(|index| fields[*index].parse::<f64>().unwrap()).sum::<f64>() / 100.0
-}
-
-/// Peak of resident memory in MB, from /proc.
-fn peak_mb(process: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }

@@ -9,6 +9,7 @@ use tributary_queue::{Counts, Queue as _};
 use tributary_test_servers::{Lambda, Proxy};
 
 use super::leaks::leaks;
+use super::process::program;
 use super::stack::{HUB, HUB_KEY, PARTITIONS, Stack};
 use super::whole::{Issued, check};
 
@@ -66,7 +67,8 @@ fn deploy(stack: &Stack) -> Vec<Proxy> {
         let before = stack.proxies(handler, Box::new(|_| None));
         let mut environment = stack.variables(before[0].endpoint(), before[1].endpoint());
         environment.push(("LOGGING_LEVEL".to_owned(), "DEBUG".to_owned()));
-        let program = Path::new(env!("CARGO_BIN_EXE_bootstrap"));
+        let program = program();
+        let program = Path::new(&program);
         let environment = &environment;
         stack.aws.lambda(&Lambda { name: handler, handler, program, memory_mb: 512, timeout_s: 300, environment });
         proxies.extend(before);
