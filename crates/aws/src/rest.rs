@@ -112,12 +112,7 @@ pub(crate) fn builder(
 }
 
 /// By service before all, by the environment before the profile, as every client of the SDK; the service's own without.
-fn endpoint(
-    config: &SdkConfig,
-    region: &Region,
-    service: &str,
-    signing_name: &str,
-) -> Result<String, ConfigError> {
+fn endpoint(config: &SdkConfig, region: &Region, service: &str, signing_name: &str) -> Result<String, ConfigError> {
     let variable = || format!("AWS_ENDPOINT_URL_{}", service.to_uppercase().replace(' ', "_"));
     let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = key.ok().and_then(|key| config.service_config()?.load_config(key));
