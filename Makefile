@@ -8,7 +8,7 @@ VENV := $(CURDIR)/.venv
 export TRIBUTARY_PYTHON ?= $(VENV)/bin/python
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
-.PHONY: demo test lint bench fuzz generated tables peers clone
+.PHONY: demo test lint bench fuzz package generated tables peers clone terraform-lint terraform-test infra-lint infra-test
 
 ## Test binaries hold the path of the clone that built them, and the target directory is shared: another clone builds its own
 ## crates anew (never the dependencies).
@@ -31,6 +31,7 @@ test: clone peers
 	if [ -n "$(NEXTEST)" ]; then \
 	  TRIBUTARY_REQUIRE_PEERS=1 cargo nextest run --workspace && cargo test --workspace --doc; \
 	else TRIBUTARY_REQUIRE_PEERS=1 cargo test --workspace; fi
+	$(MAKE) --no-print-directory terraform-test infra-test
 
 ## Peers that are not ours: readers, validators, and Microsoft's own Event Hubs clients. Test use only.
 peers: $(VENV)/.installed tests/peers/js/node_modules/.installed
@@ -54,15 +55,40 @@ lint:
 	else echo "SKIPPED cargo-deny: cannot be installed (cargo install --locked cargo-deny)"; fi
 	@if ! command -v shellcheck >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  echo "== installing shellcheck"; (apt-get update -qq && apt-get install -qq -y shellcheck) >/dev/null 2>&1 || true; fi
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run; \
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run scripts/package tests/terraform-offline/run \
+	  tests/terraform-offline/check modules/azure/scripts/*.sh; \
 	else echo "SKIPPED shellcheck: not installed (apt-get install shellcheck)"; fi
+	$(MAKE) --no-print-directory terraform-lint infra-lint
+
+## Azure's side. Provider schemas (a quarter of a minute) and checkov (minutes, 300 MB) are made once, outside the clone.
+terraform-lint:
+	TRIBUTARY_TOOLS="$(TOOLS)" tests/terraform-offline/check lint
+terraform-test: $(VENV)/.installed
+	@if ! { command -v bats && command -v jq; } >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "== installing bats and jq"; (apt-get update -qq && apt-get install -qq -y bats jq) >/dev/null 2>&1 || true; fi
+	TRIBUTARY_TOOLS="$(TOOLS)" tests/terraform-offline/check test
+
+## AWS's side: types, and the templates by their assertions.
+infra/node_modules/.installed: infra/package-lock.json
+	npm ci --prefix infra --no-audit --no-fund --loglevel=error
+	touch "$@"
+infra-lint: infra/node_modules/.installed
+	npm run build --silent --prefix infra
+infra-test: infra/node_modules/.installed
+	npm test --silent --prefix infra
+
+## The Lambda functions: one program, `bootstrap`, in one zip for each architecture, as infra/ deploys them. Only this machine's own
+## architecture is built unless ARCHITECTURES says more; another one needs its Rust target and a linker (docs/OPERATIONS.md).
+ARCHITECTURES ?= $(patsubst aarch64,arm64,$(shell uname -m))
+package:
+	@for architecture in $(ARCHITECTURES); do scripts/package "$$architecture"; done
 
 ## The way from a record to Parquet by CPU time of one core, hub to lake on both; ratios count, the machine is never quiet.
 ## The tables of kinds and of flow logs in docs/PERFORMANCE.md are written anew.
 bench: export TRIBUTARY_BENCH_WRITE := $(CURDIR)/docs/PERFORMANCE.md
 bench:
-	cargo bench -p tributary-tests -p tributary-batch -p tributary-azure-eventhub-emulator \
-	  --bench chain --bench hub --bench flowlogs --bench envelope --bench deliveries
+	cargo bench -p tributary-tests -p tributary-batch -p tributary-azure-eventhub-emulator -p tributary-functions \
+	  --bench chain --bench hub --bench flowlogs --bench envelope --bench deliveries --bench deployment
 
 ## Every fuzz target for a minute (FUZZ_SECONDS), from the project's own cases.
 fuzz:

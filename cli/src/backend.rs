@@ -3,12 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use tributary_lake::{Bucket, BucketError, Durability, LocalStore};
+use tributary_batch::TimestampMs;
+use tributary_lake::{Bucket, BucketError, BucketUse, Durability, LocalStore};
 use tributary_ledger::{DynamoLedger, Ledger, MemoryLedger, SqliteLedger};
 use tributary_queue::{InvalidSqsAddress, MemoryQueue, Queue, RedrivePolicy, SqliteQueue, SqsAddress, SqsQueue};
+
+use tributary_pipeline::{Subject, examine_file, examine_folder};
+use tributary_telemetry::Check;
 
 use crate::aws::{Aws, LakeArgs};
 use crate::failure::Failure;
@@ -148,9 +153,97 @@ impl Backend {
         }
     }
 
+    /// Whether it is a service of AWS.
+    pub(crate) fn is_on_aws(&self) -> bool {
+        matches!(self, Self::Bucket(_) | Self::Table { .. } | Self::Queue(_))
+    }
+
+    /// Looks at a ledger.
+    pub(crate) async fn examine_ledger(&self, aws: &Aws) -> Result<Subject, Failure> {
+        match self {
+            Self::Table { name, ttl_attribute } => {
+                let Ok(config) = aws.config().await else { return Ok(nobody("ledger")) };
+                let ledger = DynamoLedger::new(config, name);
+                let ledger = match ttl_attribute {
+                    Some(ttl) => ledger.ttl_attribute(ttl).map_err(|error| Failure::Usage(error.to_string()))?,
+                    None => ledger,
+                };
+                Ok(Subject::new("ledger", async move { ledger.examine().await }))
+            }
+            Self::Memory | Self::Sqlite(_) => Ok(self.examine_here("ledger")),
+            _ => Err(self.unfit("a ledger", LEDGERS)),
+        }
+    }
+
+    /// Looks at a queue. `timeout` is that of the function that receives.
+    pub(crate) async fn examine_queue(
+        &self,
+        name: &'static str,
+        aws: &Aws,
+        timeout: Option<Duration>,
+        now: TimestampMs,
+    ) -> Result<Subject, Failure> {
+        match self {
+            Self::Queue(address) => {
+                let Ok(config) = aws.config().await else { return Ok(nobody(name)) };
+                let (config, address) = (config.clone(), address.clone());
+                Ok(Subject::new(name, async move {
+                    match SqsQueue::open(&config, &address).await {
+                        Ok(queue) => queue.examine(name, timeout, now).await,
+                        Err(error) => {
+                            let remedy =
+                                "make the queue, or name its URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME";
+                            vec![Check::failed_with(format!("{name}: queue"), error, remedy)]
+                        }
+                    }
+                }))
+            }
+            Self::Memory | Self::Sqlite(_) => Ok(self.examine_here(name)),
+            _ => Err(self.unfit("a queue", QUEUES)),
+        }
+    }
+
+    /// Looks at a place of objects.
+    pub(crate) async fn examine_objects(
+        &self,
+        name: &'static str,
+        args: &LakeArgs,
+        aws: &Aws,
+        used: BucketUse,
+    ) -> Result<Subject, Failure> {
+        match self {
+            Self::Bucket(bucket) => {
+                if aws.config().await.is_err() {
+                    return Ok(nobody(name));
+                }
+                let ((config, options), bucket) = (args.resolve(aws).await?, bucket.clone());
+                Ok(Subject::new(name, async move { bucket.examine(&config, &options, &used).await }))
+            }
+            Self::Memory | Self::Folder(_) => Ok(self.examine_here(name)),
+            _ => Err(self.unfit("objects", STORES)),
+        }
+    }
+
+    fn examine_here(&self, name: &'static str) -> Subject {
+        let place = self.clone();
+        let look = async move {
+            vec![match &place {
+                Self::Sqlite(path) => examine_file(name, path),
+                Self::Folder(path) => examine_folder(name, path),
+                _ => Check::warning(name, "in memory: gone with the process", "name a place that lasts"),
+            }]
+        };
+        Subject::new(name, look)
+    }
+
     fn unfit(&self, what: &str, instead: &str) -> Failure {
         Failure::Usage(format!("{self} cannot hold {what}: use {instead}"))
     }
+}
+
+/// Without AWS's configuration nothing there can be looked at.
+fn nobody(name: &'static str) -> Subject {
+    Subject::new(name, async move { vec![Check::skipped(name, "AWS's configuration cannot be used")] })
 }
 
 /// The path, after its folder was made.

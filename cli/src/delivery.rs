@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use tributary_delivery::{ChannelArn, CloudTrailLake, Patience, SecurityHub};
+use tributary_batch::TimestampMs;
+use tributary_delivery::{ChannelArn, CloudTrailLake, Patience, SecurityHub, examine_channel};
 use tributary_mapping::Destination;
-use tributary_pipeline::{Findings, Trail};
+use tributary_pipeline::{Findings, Subject, Trail};
 
 use crate::aws::Aws;
 use crate::backend::Backend;
@@ -38,6 +39,34 @@ pub(crate) struct DeliveryArgs {
 }
 
 impl DeliveryArgs {
+    /// Whether anything is delivered by a service of AWS.
+    pub(crate) fn any(&self) -> bool {
+        self.findings_queue.is_some() || self.channel().is_some()
+    }
+
+    fn channel(&self) -> Option<&ChannelArn> {
+        self.cloudtrail_channel.as_ref().filter(|_| self.cloudtrail != Some(false))
+    }
+
+    /// What is to be looked at.
+    pub(crate) async fn examine(&self, region: &str, aws: &Aws, now: TimestampMs) -> Result<Vec<Subject>, Failure> {
+        let mut subjects = Vec::new();
+        if let Some(queue) = &self.findings_queue {
+            subjects.push(queue.examine_queue("findings", aws, None, now).await?);
+            let config = tributary_aws::load(Some(region)).await.map_err(usage)?;
+            let hub_region = self.security_hub_region.as_deref().unwrap_or(region);
+            let hub = SecurityHub::open(&config, self.security_hub_role.as_deref(), Some(hub_region)).await;
+            let hub = hub.map_err(usage)?;
+            subjects.push(Subject::new("security hub", async move { vec![hub.examine().await] }));
+        }
+        if let Some(channel) = self.channel().cloned() {
+            let config = tributary_aws::load(Some(region)).await.map_err(usage)?;
+            let look = async move { vec![examine_channel(&config, &channel).await] };
+            subjects.push(Subject::new("cloudtrail lake", look));
+        }
+        Ok(subjects)
+    }
+
     /// What these flags ask for. `region` is the lake's.
     pub(crate) async fn open(&self, region: &str, aws: &Aws) -> Result<Delivery, Failure> {
         let mut delivery = Delivery::default();
@@ -47,7 +76,7 @@ impl DeliveryArgs {
             let destination = Destination::new(account, hub_region).map_err(usage)?;
             delivery.findings = Some(Findings { queue: backend.queue("findings", aws).await?, destination });
         }
-        let channel = self.cloudtrail_channel.as_ref().filter(|_| self.cloudtrail != Some(false));
+        let channel = self.channel();
         if self.cloudtrail == Some(true) && channel.is_none() {
             return Err(Failure::Usage(
                 "--cloudtrail needs --cloudtrail-channel ARN (CLOUDTRAIL_CHANNEL_ARN)".to_owned(),

@@ -4,10 +4,14 @@
 use std::sync::Arc;
 
 use object_store::ObjectStore;
-use tributary_lake::{Layout, Publisher, Staging};
+use tributary_azure_mappings::functions;
+use tributary_batch::TimestampMs;
+use tributary_lake::{Layout, Publisher, Staging, locations};
 use tributary_mapping::{MappingSet, Options};
 use tributary_ocsf::Version;
-use tributary_pipeline::{Clock, Stop, Transform, TransformConfig, Transformer};
+use tributary_pipeline::{
+    Clock, Stop, Subject, Transform, TransformConfig, Transformer, examine_mappings, examine_sources,
+};
 use tributary_queue::Queue;
 use tributary_telemetry::Metrics;
 
@@ -17,6 +21,9 @@ use crate::delivery::DeliveryArgs;
 use crate::failure::Failure;
 use crate::jobs::Delivery;
 use crate::set::{InForce, SetArgs};
+
+/// Who says where sources lie.
+const SOURCES: &str = "--sources (SECURITY_LAKE_SOURCES)";
 
 /// The flags, but for the quarantine's.
 #[derive(Debug, clap::Args)]
@@ -29,16 +36,19 @@ pub(crate) struct DeploymentArgs {
     pub(crate) staging: Backend,
     /// The lake
     #[arg(long, env = "TRIBUTARY_LAKE", default_value = "file:lake", value_name = "URL")]
-    lake: Backend,
+    pub(crate) lake: Backend,
     #[command(flatten)]
-    lake_on_aws: LakeArgs,
+    pub(crate) lake_on_aws: LakeArgs,
     /// OCSF version of the events; never two in one lake
     #[arg(long, default_value_t = Version::V1_3_0, env = "OCSF_VERSION")]
     ocsf_version: Version,
     /// Region in the objects' paths
     #[arg(long, default_value = "us-east-1", env = "AWS_REGION")]
     region: String,
-    /// What the names of the lake's sources begin with
+    /// Where the lake's sources lie, JSON, class to location, as Security Lake returned it: {"2004":"ext/azure-detection/1.3.0/",…}
+    #[arg(long, env = "SECURITY_LAKE_SOURCES", value_name = "JSON")]
+    sources: Option<String>,
+    /// What the names of the lake's sources begin with, where --sources does not say where they lie
     #[arg(long, default_value = "azure-", value_name = "TEXT")]
     source_prefix: String,
     /// Name of this integration, in messages and in quarantine's paths
@@ -51,6 +61,60 @@ pub(crate) struct DeploymentArgs {
 }
 
 impl DeploymentArgs {
+    fn sources(&self) -> Option<&str> {
+        self.sources.as_deref().map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// Where the lake's objects lie.
+    fn layout(&self) -> Result<Layout, Failure> {
+        let Some(text) = self.sources() else {
+            let layout = Layout::from_prefix(&self.region, &self.source_prefix, self.ocsf_version);
+            return layout.map_err(|error| Failure::Usage(error.to_string()));
+        };
+        let locations = locations(text).ok_or_else(|| {
+            Failure::Usage(format!(
+                "{SOURCES}: expected JSON, class to location, such as {{\"2004\":\"ext/azure-detection/1.3.0/\"}}"
+            ))
+        })?;
+        Layout::new(&self.region, locations).map_err(|error| Failure::Usage(format!("{SOURCES}: {error}")))
+    }
+
+    /// A location that the lake's writer may write below.
+    pub(crate) fn first_location(&self) -> Result<String, Failure> {
+        let layout = self.layout()?;
+        Ok(layout.locations().next().map(|(_, location)| location.to_owned()).unwrap_or_default())
+    }
+
+    /// Whether events go to a service of AWS beside the lake.
+    pub(crate) fn delivers(&self) -> bool {
+        self.flow_log_queue.as_ref().is_some_and(Backend::is_on_aws) || self.delivery.any()
+    }
+
+    /// What is to be looked at beside ledger, queue and buckets.
+    pub(crate) async fn examine(&self, aws: &Aws, now: TimestampMs) -> Result<Vec<Subject>, Failure> {
+        let mut subjects = Vec::new();
+        if let Some(queue) = &self.flow_log_queue {
+            subjects.push(queue.examine_queue("flow logs", aws, None, now).await?);
+        }
+        subjects.extend(self.delivery.examine(&self.region, aws, now).await?);
+        Ok(subjects)
+    }
+
+    /// Maps and places, which nothing else is needed for.
+    pub(crate) async fn examine_maps(&self) -> Result<Subject, Failure> {
+        let layout = self.layout()?;
+        let (changed, built_in) = self.set.chosen(self.ocsf_version).await?;
+        let version = self.ocsf_version;
+        Ok(Subject::new("mappings", async move {
+            let set = match &changed {
+                Some(changed) => changed.load(functions(), version).await.ok(),
+                None => None,
+            };
+            let maps = examine_mappings(changed.as_ref(), &built_in, functions(), version).await;
+            vec![maps, examine_sources(Arc::new(set.unwrap_or(built_in)), layout)]
+        }))
+    }
+
     /// The maps in force.
     pub(crate) async fn in_force(&self, metrics: &Metrics) -> Result<InForce, Failure> {
         self.set.in_force(self.ocsf_version, metrics).await
@@ -77,9 +141,11 @@ impl DeploymentArgs {
         (metrics, stop): (Metrics, Stop),
     ) -> Result<Transform, Failure> {
         let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
-        let layout = Layout::from_prefix(&self.region, &self.source_prefix, self.ocsf_version);
-        let layout = layout.map_err(|error| usage(&error))?;
-        let transformer = Transformer::new(Arc::new(set), Options::default(), layout);
+        let transformer = Transformer::new(Arc::new(set), Options::default(), self.layout()?);
+        let transformer = transformer.map_err(|error| match self.sources() {
+            Some(_) => format!("{SOURCES}: {error}"),
+            None => error.to_string(),
+        });
         let flow_logs = match &self.flow_log_queue {
             Some(backend) => Some(backend.queue("flow-logs", aws).await?),
             None => None,

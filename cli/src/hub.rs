@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use tributary_azure_eventhub::{ConnectionString, EventHubBuilder, EventHubSource, RetryPolicy};
+use tributary_azure_eventhub::{ConnectionString, EventHubBuilder, EventHubSource, RetryPolicy, Transport};
 use tributary_azure_identity::{Entra, Hub, HubAddress, HubCredentials, HubSettings, variable};
 use tributary_pipeline::SourceError;
 
@@ -13,8 +13,35 @@ use crate::failure::Failure;
 /// The group that every hub has.
 const DEFAULT_GROUP: &str = "$Default";
 
+/// Who a command is at the hub.
+pub(crate) enum Identity {
+    /// What a connection string says.
+    Text(Hub),
+    /// What is stored or attested elsewhere.
+    Stored(HubCredentials),
+}
+
+/// How a hub is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Way {
+    /// AMQP over TLS, port 5671 (plain for a local emulator)
+    Amqp,
+    /// AMQP over WebSockets, port 443
+    Websocket,
+}
+
+impl Way {
+    /// As the client names it.
+    pub(crate) fn transport(self) -> Transport {
+        match self {
+            Self::Amqp => Transport::Tcp,
+            Self::Websocket => Transport::WebSocket,
+        }
+    }
+}
+
 /// Flags that name a hub, and who this is there.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Hub")]
 pub(crate) struct HubArgs {
     /// Connection string of the hub or its namespace; the variable keeps it out of the list of processes
@@ -51,27 +78,49 @@ impl HubArgs {
     /// # Errors
     /// When none is named or more than one, or the secret cannot be read.
     pub(crate) async fn hub(&self, group: Option<&str>) -> Result<Hub, Failure> {
+        let identity = self.identity(group).await?;
+        self.named(identity, group).await
+    }
+
+    /// Who this is at the hub; no secret is read yet.
+    async fn identity(&self, group: Option<&str>) -> Result<Identity, Failure> {
         // A variable that is set to nothing is not set.
         let federated = self.authentication.as_deref().is_some_and(|how| !matches!(how.trim(), "" | "secret"));
         let secret = self.credentials_secret.as_ref().filter(|name| !name.trim().is_empty());
         let connection_string = self.connection_string.as_ref().filter(|text| !text.expose_secret().trim().is_empty());
-        let mut hub = match (connection_string, secret) {
-            (Some(text), None) if !federated => self.by_connection_string(text)?,
-            (Some(_), _) => {
-                return Err(Failure::Usage(format!(
-                    "a connection string and another way to be let in: keep one of EVENTHUB_CONNECTION_STRING, {} and {}",
-                    variable::CREDENTIALS_SECRET,
-                    variable::AUTHENTICATION
-                )));
+        match (connection_string, secret) {
+            (Some(text), None) if !federated => Ok(Identity::Text(self.by_connection_string(text)?)),
+            (Some(_), _) => Err(Failure::Usage(format!(
+                "a connection string and another way to be let in: keep one of EVENTHUB_CONNECTION_STRING, {} and {}",
+                variable::CREDENTIALS_SECRET,
+                variable::AUTHENTICATION
+            ))),
+            (None, None) if !federated => Err(Failure::Usage(format!(
+                "no connection string: set EVENTHUB_CONNECTION_STRING or give --connection-string, --credentials-secret ({}) or \
+                 --authentication federated; `tributary emulator` prints one for local work",
+                variable::CREDENTIALS_SECRET
+            ))),
+            (None, _) => Ok(Identity::Stored(self.credentials(group).await?)),
+        }
+    }
+
+    /// The hub that an identity is for.
+    async fn named(&self, identity: Identity, group: Option<&str>) -> Result<Hub, Failure> {
+        let mut hub = match identity {
+            Identity::Text(hub) => hub,
+            Identity::Stored(credentials) => {
+                let hub = credentials.hub().await.map_err(|error| Failure::Backend(error.to_string()))?;
+                match &self.hub {
+                    Some(given) if !given.eq_ignore_ascii_case(&hub.hub) => {
+                        return Err(Failure::Usage(format!(
+                            "the secret is for hub {:?}, not {given:?}: leave --hub ({}) out or name another secret",
+                            hub.hub,
+                            variable::HUB
+                        )));
+                    }
+                    _ => hub,
+                }
             }
-            (None, None) if !federated => {
-                return Err(Failure::Usage(format!(
-                    "no connection string: set EVENTHUB_CONNECTION_STRING or give --connection-string, --credentials-secret ({}) or \
-                     --authentication federated; `tributary emulator` prints one for local work",
-                    variable::CREDENTIALS_SECRET
-                )));
-            }
-            (None, _) => self.by_identity(group).await?,
         };
         if let Some(group) = group {
             group.clone_into(&mut hub.consumer_group);
@@ -79,7 +128,7 @@ impl HubArgs {
         Ok(hub)
     }
 
-    async fn by_identity(&self, group: Option<&str>) -> Result<Hub, Failure> {
+    async fn credentials(&self, group: Option<&str>) -> Result<HubCredentials, Failure> {
         let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
         let settings = HubSettings::from_variables(|name| match name {
             variable::CREDENTIALS_SECRET => self.credentials_secret.clone(),
@@ -94,16 +143,7 @@ impl HubArgs {
         let settings = settings.map_err(|error| usage(&error))?;
         let entra = Entra::from_environment().map_err(|error| usage(&error))?;
         let config = tributary_aws::load(None).await.map_err(|error| usage(&error))?;
-        let credentials = HubCredentials::new(settings, &config, entra).map_err(|error| usage(&error))?;
-        let hub = credentials.hub().await.map_err(|error| Failure::Backend(error.to_string()))?;
-        match &self.hub {
-            Some(given) if !given.eq_ignore_ascii_case(&hub.hub) => Err(Failure::Usage(format!(
-                "the secret is for hub {:?}, not {given:?}: leave --hub ({}) out or name another secret",
-                hub.hub,
-                variable::HUB
-            ))),
-            _ => Ok(hub),
-        }
+        HubCredentials::new(settings, &config, entra).map_err(|error| usage(&error))
     }
 
     fn by_connection_string(&self, text: &SecretString) -> Result<Hub, Failure> {
@@ -130,7 +170,7 @@ impl HubArgs {
 }
 
 /// Flags of a command that is a client of a hub for a while.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Hub")]
 pub(crate) struct ClientArgs {
     #[command(flatten)]
@@ -157,7 +197,7 @@ impl ClientArgs {
 }
 
 /// Flags of an operator's command that reads a hub beside its processor.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Hub")]
 pub(crate) struct BesideArgs {
     #[command(flatten)]
@@ -171,6 +211,18 @@ pub(crate) struct BesideArgs {
 }
 
 impl BesideArgs {
+    /// Who this is at the hub; no secret is read yet.
+    pub(crate) async fn identity(&self) -> Result<Identity, Failure> {
+        self.client.hub.identity(self.consumer_group.as_deref()).await
+    }
+
+    /// A builder of the hub that an identity is for, as the reading group sees it.
+    pub(crate) async fn builder(&self, identity: Identity) -> Result<EventHubBuilder, Failure> {
+        let hub = self.client.hub.named(identity, self.consumer_group.as_deref()).await?;
+        let group = self.read_group.as_ref().unwrap_or(&hub.consumer_group);
+        Ok(self.client.patient(hub.builder()).consumer_group(group))
+    }
+
     /// The hub as the reading group sees it, and the processor's group. Nothing is connected yet.
     ///
     /// # Errors

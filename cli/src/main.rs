@@ -69,12 +69,14 @@ enum Command {
     Replay(Box<command::replay::Args>),
     /// Show where partitions stand, and move one
     Positions(command::positions::Args),
+    /// Look at a deployment: credentials, permissions, hub, ledger, queues, buckets, maps; says what to do
+    Doctor(Box<command::doctor::Args>),
     /// Check, test, list and explain the mapping files
     Mappings(command::mappings::Args),
 }
 
 fn main() -> ExitCode {
-    let result = settings::apply(Args::command()).and_then(|command| {
+    let result = settings::apply(Args::command()).map(settings::of_functions).and_then(|command| {
         let args = Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
         run(&args.command)
     });
@@ -99,6 +101,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Redrive(args) => command::redrive::run(args),
         Command::Replay(args) => command::replay::run(args),
         Command::Positions(args) => command::positions::run(args),
+        Command::Doctor(args) => command::doctor::run(args),
         Command::Mappings(args) => command::mappings::run(args),
     }
 }

@@ -34,6 +34,22 @@ pub(crate) struct InForce {
 }
 
 impl SetArgs {
+    /// Changed files that shall take another set's place, if there are any, and that set.
+    pub(crate) async fn chosen(&self, version: Version) -> Result<(Option<ChangedMappings>, MappingSet), Failure> {
+        let Some(uri) = self.mappings_uri.as_ref().filter(|_| self.mappings.is_none()) else {
+            return Ok((None, self.in_force(version, &Metrics::new()).await?.set));
+        };
+        Ok((Some(self.changed(uri).await), mappings::shipped(version)?))
+    }
+
+    async fn changed(&self, uri: &MappingsUri) -> ChangedMappings {
+        let changed = ChangedMappings::new(uri.clone(), self.mappings_digest.clone());
+        match uri {
+            MappingsUri::Bucket(_) => changed.aws(tributary_aws::load(None).await),
+            _ => changed,
+        }
+    }
+
     /// The set in force; a refusal is logged and counted.
     pub(crate) async fn in_force(&self, version: Version, metrics: &Metrics) -> Result<InForce, Failure> {
         let shipped = || mappings::shipped(version);
@@ -49,16 +65,10 @@ impl SetArgs {
             )),
             (None, None) => accepted(shipped()?),
             (Some(folder), None) => accepted(mappings::compile(&mappings::read(Some(folder))?, version)?),
-            (None, Some(uri)) => {
-                let mut changed = ChangedMappings::new(uri.clone(), self.mappings_digest.clone());
-                if matches!(uri, MappingsUri::Bucket(_)) {
-                    changed = changed.aws(tributary_aws::load(None).await);
-                }
-                match changed.accepted(functions(), version, metrics).await {
-                    Some(set) => accepted(set),
-                    None => Ok(InForce { set: shipped()?, refused: true }),
-                }
-            }
+            (None, Some(uri)) => match self.changed(uri).await.accepted(functions(), version, metrics).await {
+                Some(set) => accepted(set),
+                None => Ok(InForce { set: shipped()?, refused: true }),
+            },
         }
     }
 

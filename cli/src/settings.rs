@@ -37,6 +37,39 @@ pub(crate) fn apply(command: Command) -> Result<Command, Failure> {
     }
 }
 
+/// Variables of the functions that `doctor` reads too: what they name, the flag, and what its value begins with.
+const OF_FUNCTIONS: [(&str, &str, &str); 7] = [
+    // The older name is still in use.
+    ("DYNAMODB_TABLE_NAME", "ledger", "dynamodb:"),
+    ("CHECKPOINT_TABLE_NAME", "ledger", "dynamodb:"),
+    ("SQS_QUEUE_URL", "queue", ""),
+    ("STAGING_BUCKET", "staging", "s3://"),
+    ("QUARANTINE_BUCKET", "quarantine", "s3://"),
+    ("SECURITY_LAKE_S3_BUCKET", "lake", "s3://"),
+    ("FLOW_LOG_SQS_QUEUE", "flow_log_queue", ""),
+];
+
+/// The command, `doctor` with the values of the functions' variables as defaults: it looks at their deployment.
+pub(crate) fn of_functions(command: Command) -> Command {
+    of_variables(command, |name| std::env::var(name).ok())
+}
+
+fn of_variables(command: Command, variable: impl Fn(&str) -> Option<String>) -> Command {
+    let read = |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    command.mut_subcommand("doctor", |doctor| {
+        OF_FUNCTIONS.into_iter().fold(doctor, |doctor, (name, flag, scheme)| {
+            let Some(mut value) = read(name) else { return doctor };
+            if !value.starts_with(scheme) {
+                value.insert_str(0, scheme);
+            }
+            if let Some(attribute) = read("CHECKPOINT_TTL_ATTRIBUTE").filter(|_| flag == "ledger") {
+                value.push_str(&format!("?ttl={attribute}"));
+            }
+            doctor.mut_arg(flag, |arg| arg.default_value(&*Box::leak(value.into_boxed_str())))
+        })
+    })
+}
+
 fn apply_text(mut command: Command, path: &Path, text: &str) -> Result<Command, Failure> {
     let refuse = |what: String| Failure::Usage(format!("{}: {what}", path.display()));
     let table: Table = toml::from_str(text).map_err(|error| refuse(error.to_string().trim_end().to_owned()))?;

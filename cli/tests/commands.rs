@@ -9,6 +9,8 @@ mod aws;
 mod changed;
 #[path = "commands/delivery.rs"]
 mod delivery;
+#[path = "commands/doctor.rs"]
+mod doctor;
 #[path = "commands/flowlogs.rs"]
 mod flowlogs;
 #[path = "commands/identity.rs"]
@@ -25,6 +27,8 @@ mod redrive;
 mod replay;
 #[path = "commands/s3.rs"]
 mod s3;
+#[path = "commands/sharing.rs"]
+mod sharing;
 #[path = "commands/validate.rs"]
 mod validate;
 
@@ -63,6 +67,14 @@ fn tributary() -> Command {
         "SECURITY_LAKE_KMS_KEY_ARN",
         "MAPPINGS_URI",
         "MAPPINGS_DIGEST",
+        "SECURITY_LAKE_SOURCES",
+        "CHECKPOINT_TABLE_NAME",
+        "DYNAMODB_TABLE_NAME",
+        "SQS_QUEUE_URL",
+        "STAGING_BUCKET",
+        "QUARANTINE_BUCKET",
+        "SECURITY_LAKE_S3_BUCKET",
+        "FLOW_LOG_SQS_QUEUE",
         "ASFF_SQS_QUEUE",
         "SECURITY_HUB_ACCOUNT_ID",
         "SECURITY_HUB_REGION",
@@ -125,7 +137,9 @@ fn every_command_has_help() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    for name in ["demo", "emulator", "inspect", "lake", "map", "mappings", "receive", "run", "send", "validate"] {
+    for name in
+        ["demo", "doctor", "emulator", "inspect", "lake", "map", "mappings", "receive", "run", "send", "validate"]
+    {
         assert!(commands.contains(&name), "{name} in {commands:?}");
     }
     assert!(help.contains("Exit codes"), "{help}");

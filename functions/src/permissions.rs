@@ -3,9 +3,13 @@
 //! `infra/generated/permissions.json` (from which the roles are made) and the tables of `docs/SECURITY.md` are generated from here; a
 //! test compares them, and another one that no call is made that is not declared.
 
+mod operators;
+
 use serde_json::{Value, json};
 
 use crate::Handler;
+
+pub use operators::{Operator, of as of_operator};
 
 /// On what an operation is allowed. The names are those of `permissions.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +35,10 @@ pub enum Resource {
     StagingBucket,
     /// Objects of the quarantine bucket below a prefix.
     Quarantine(&'static str),
+    /// The quarantine bucket itself.
+    QuarantineBucket,
+    /// The lake's bucket itself.
+    LakeBucket,
     /// Objects of the lake below a prefix.
     Lake(&'static str),
     /// Objects of the mapping files' prefix.
@@ -71,6 +79,8 @@ impl Resource {
             Self::Staging(path) => ("stagingBucket", Some(path)),
             Self::StagingBucket => ("stagingBucket", None),
             Self::Quarantine(path) => ("quarantineBucket", Some(path)),
+            Self::QuarantineBucket => ("quarantineBucket", None),
+            Self::LakeBucket => ("lakeBucket", None),
             Self::Lake(path) => ("lakeBucket", Some(path)),
             Self::Mappings => ("mappings", Some("*")),
             Self::MappingsBucket => ("mappings", None),
@@ -284,8 +294,8 @@ pub fn of(handler: Handler) -> &'static [Permission] {
     }
 }
 
-/// `permissions.json`: `{"handlers":{name:[{"operation","resource","path","when","why","indirect","condition"}]}}`. Logs are the functions' own
-/// affair and not among them.
+/// `permissions.json`: `{"handlers":{name:[{"operation","resource","path","when","why","indirect","condition"}]},"operators":{command:[…]}}`.
+/// Logs are the functions' own affair and not among them.
 pub fn json() -> String {
     let permission = |permission: &Permission| {
         let (resource, path) = permission.resource.parts();
@@ -297,15 +307,21 @@ pub fn json() -> String {
         .into_iter()
         .map(|handler| (handler.name().to_owned(), of(handler).iter().map(permission).collect()))
         .collect();
-    format!("{:#}\n", json!({"handlers": handlers}))
+    let operators: serde_json::Map<String, Value> = Operator::ALL
+        .into_iter()
+        .map(|operator| (operator.name().to_owned(), of_operator(operator).iter().map(permission).collect()))
+        .collect();
+    format!("{:#}\n", json!({"handlers": handlers, "operators": operators}))
 }
 
 /// The tables of `docs/SECURITY.md`.
 pub fn markdown() -> String {
     let mut page = String::new();
-    for handler in Handler::ALL {
-        page.push_str(&format!("### {}\n\n| operation | on | when | why |\n|---|---|---|---|\n", handler.name()));
-        for permission in of(handler) {
+    let handlers = Handler::ALL.into_iter().map(|handler| (handler.name().to_owned(), of(handler).to_vec()));
+    let command = |operator: Operator| (format!("`tributary {}`", operator.name()), of_operator(operator));
+    for (name, permissions) in handlers.chain(Operator::ALL.into_iter().map(command)) {
+        page.push_str(&format!("### {name}\n\n| operation | on | when | why |\n|---|---|---|---|\n"));
+        for permission in permissions {
             let condition =
                 permission.condition.map_or_else(String::new, |(_, key, value)| format!(" if `{key}` is `{value}`"));
             let by = if permission.indirect { " (AWS calls it for us)" } else { "" };
@@ -326,21 +342,25 @@ pub fn markdown() -> String {
 mod tests {
     use super::*;
 
+    /// Nothing stands twice, and nothing is allowed on everything but what may be.
+    pub(super) fn assert_narrow(declared: &[Permission], wide: &dyn Fn(&Permission) -> bool) {
+        for (index, permission) in declared.iter().enumerate() {
+            let same = |other: &Permission| {
+                (other.operation, other.resource, other.when)
+                    == (permission.operation, permission.resource, permission.when)
+            };
+            assert!(!declared.iter().take(index).any(same), "{permission:?} stands twice");
+            assert!(permission.operation.contains(':') && !permission.why.is_empty());
+            let everything = permission.resource == Resource::Any && permission.condition.is_none();
+            assert!(!everything || wide(permission), "{permission:?} is allowed on everything");
+        }
+    }
+
     #[test]
     fn every_handler_has_its_own_and_none_twice() {
         for handler in Handler::ALL {
-            let declared = of(handler);
-            for (index, permission) in declared.iter().enumerate() {
-                let same = |other: &Permission| {
-                    (other.operation, other.resource, other.when)
-                        == (permission.operation, permission.resource, permission.when)
-                };
-                assert!(!declared.iter().take(index).any(same), "{permission:?} stands twice");
-                assert!(permission.operation.contains(':') && !permission.why.is_empty());
-                // Only what knows no narrower resource may name every one.
-                let wide = permission.resource == Resource::Any && permission.condition.is_none();
-                assert!(!wide || handler == Handler::SecurityLakeSource, "{permission:?} is allowed on everything");
-            }
+            // Only what knows no narrower resource may name every one.
+            assert_narrow(of(handler), &|_| handler == Handler::SecurityLakeSource);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tributary_azure_eventhub::{EventHubSource, Transport};
+use tributary_azure_eventhub::EventHubSource;
 use tributary_ledger::Policy;
 use tributary_mapping::MappingSet;
 use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop, worker_mark};
@@ -17,7 +17,7 @@ use crate::backend::Backend;
 use crate::deployment::DeploymentArgs;
 use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
 use crate::health::Health;
-use crate::hub::HubArgs;
+use crate::hub::{HubArgs, Way};
 use crate::jobs::{Jobs, Passed};
 use crate::runtime;
 use crate::set::InForce;
@@ -32,6 +32,11 @@ Each pass reads every partition up to its last event, then waits for --interval.
 planned is sent and committed. Several processes may share a SQLite file and the partitions.
 
 Flags win over the environment, the environment over tributary.toml (or the file that TRIBUTARY_CONFIG names).";
+
+/// How long a partition stays with a process that does not come to its next pass.
+const LEASE: Duration = Duration::from_secs(30);
+/// Longest that a process takes at its end to give its partitions up: whoever stopped it does not wait for ever.
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// Flags of `run`.
 #[derive(Debug, clap::Args)]
@@ -78,14 +83,6 @@ pub(crate) struct Args {
     /// Log lines as JSON, and the summary of --once too
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Way {
-    /// AMQP over TLS, port 5671 (plain for a local emulator)
-    Amqp,
-    /// AMQP over WebSockets, port 443
-    Websocket,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -173,14 +170,19 @@ async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Res
             () = stop.wait() => {}
         }
     }
+    let left = tokio::time::timeout(LEAVING, jobs.poll.leave()).await;
+    let why = left.map_or_else(
+        |_| Some("the hub or the ledger does not answer".to_owned()),
+        |left| left.err().map(|error| error.to_string()),
+    );
+    if let Some(why) = why {
+        tracing::warn!("cannot give up the partitions: {why}; others take them when the leases end");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn source(args: &Args) -> Result<EventHubSource, Failure> {
-    let transport = match args.transport {
-        Way::Amqp => Transport::Tcp,
-        Way::Websocket => Transport::WebSocket,
-    };
+    let transport = args.transport.transport();
     let hub = args.hub.hub(args.consumer_group.as_deref()).await?;
     hub.builder().transport(transport).build_source().map_err(|error| Failure::Usage(error.to_string()))
 }
@@ -195,10 +197,11 @@ async fn jobs(
     // Not the process id alone: in containers it is 1 for all.
     let worker = format!("run-{}-{}", std::process::id(), worker_mark());
     let mut poll = PollConfig::new(&args.deployment.module_id, worker);
-    // Processes that share a ledger share its partitions; one that died gives its up when the lease ends.
+    // Processes that share a ledger share its partitions; one that died gives its up when the lease ends, and one that waits
+    // for its next pass keeps them.
     poll.policy = Policy::WhenFree;
     poll.share = !args.once;
-    poll.lease = Duration::from_secs(30);
+    poll.lease = LEASE.saturating_add(Duration::from_secs(args.interval));
     poll.initial_position = match args.initial_position {
         Start::Earliest => StartPosition::Earliest,
         Start::Latest => StartPosition::Latest,

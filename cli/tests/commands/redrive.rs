@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tributary_queue::{Queue, RedrivePolicy, SqliteQueue};
+use tributary_queue::{Queue, RedrivePolicy, SqliteQueue, SqsQueue};
+use tributary_test_servers::{Proxy, Server};
 
 use super::changed::copy;
 use super::{Hub, ROOT, run, stderr, stdout, tributary};
@@ -93,4 +94,32 @@ fn wrong_filters_are_refused() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(stderr(&output).contains(says), "{arguments:?}: {}", stderr(&output));
     }
+}
+
+#[test]
+fn dead_letters_go_back_ten_a_call() {
+    let Some(server) = Server::moto() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let letters: Vec<String> = (0..25).map(|number| format!("letter {number}")).collect();
+    let queue = runtime.block_on(async {
+        let url = server.queue("events", 5).await;
+        let queue = SqsQueue::open(&server.config(), &url.parse().unwrap()).await.unwrap();
+        let queue = queue.with_dead_letters().await.unwrap();
+        queue.dead_letter_queue().unwrap().send_all(&letters).await.unwrap();
+        queue
+    });
+    let proxy = Proxy::start(&server, |_| None);
+    let mut command = tributary();
+    server.settings(&mut command).env("AWS_ENDPOINT_URL", proxy.endpoint());
+    // The queue's name, so that its URL is one at the proxy.
+    let output = command.args(["redrive", "--json", "--queue", "sqs:events"]).output().unwrap();
+    assert_eq!(json(&output)["redriven"], 25, "{}", stderr(&output));
+    let counts = runtime.block_on(queue.counts()).unwrap();
+    assert_eq!((counts.visible, counts.dead), (25, 0));
+    let asked = proxy.counts();
+    let of = |name: &str| asked.get(name).copied().unwrap_or(0);
+    for name in ["SendMessageBatch", "DeleteMessageBatch"] {
+        assert!((3..=6).contains(&of(name)), "{name}: {asked:?}");
+    }
+    assert_eq!(of("SendMessage") + of("DeleteMessage"), 0, "{asked:?}");
 }

@@ -17,6 +17,7 @@
 
 mod cloudtrail;
 pub mod conformance;
+mod examine;
 mod folder;
 mod memory;
 mod pace;
@@ -25,6 +26,7 @@ mod send;
 mod sink;
 
 pub use cloudtrail::{ChannelArn, CloudTrailLake, InvalidChannel};
+pub use examine::examine_channel;
 pub use folder::FolderSink;
 pub use memory::MemorySink;
 pub use security_hub::SecurityHub;

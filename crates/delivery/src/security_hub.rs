@@ -32,6 +32,7 @@ const CLOSE: &str = "]}";
 /// `UpdatedAt` replaces an earlier one. Clones keep its rate together: one is enough for a process.
 #[derive(Debug, Clone)]
 pub struct SecurityHub {
+    config: SdkConfig,
     caller: RestCaller,
     pace: Arc<Pace>,
     region: String,
@@ -44,7 +45,12 @@ impl SecurityHub {
     /// When there is no region, or the endpoint is plain HTTP and not on this machine.
     pub fn new(config: &SdkConfig) -> Result<Self, ConfigError> {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        Ok(Self { caller: RestCaller::new(config, IMPORT)?, pace: Arc::new(Pace::new(RATE, BURST)), region })
+        Ok(Self {
+            config: config.clone(),
+            caller: RestCaller::new(config, IMPORT)?,
+            pace: Arc::new(Pace::new(RATE, BURST)),
+            region,
+        })
     }
 
     /// Security Hub of the account that `role` is of, such as a central one, in `region`: those of the configuration without.
@@ -60,6 +66,16 @@ impl SecurityHub {
             (None, Some(region)) => Self::new(&in_region(region)),
             (None, None) => Self::new(config),
         }
+    }
+
+    /// The configuration that it is called in.
+    pub(crate) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// Its region.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
     }
 
     fn failed(&self, error: &AwsError) -> SinkError {

@@ -167,10 +167,22 @@ impl Layout {
         self.locations.get(&class_uid).map(String::as_str)
     }
 
+    /// The prefix of each class's objects.
+    pub fn locations(&self) -> impl Iterator<Item = (i32, &str)> {
+        self.locations.iter().map(|(class, location)| (*class, location.as_str()))
+    }
+
     /// The key of an object; `None` when the class has no source.
     pub fn key(&self, class_uid: i32, account: &Account, day: EventDay, batch: &BatchId) -> Option<String> {
         Some(object_key(self.location(class_uid)?, &self.region, account, day, batch))
     }
+}
+
+/// Locations by class as the deployment says them: a JSON object, class to location, such as
+/// `{"2004":"ext/example-detection/1.3.0/"}`. `None`: the text is no such thing.
+pub fn locations(text: &str) -> Option<BTreeMap<i32, String>> {
+    let listed: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
+    listed.into_iter().map(|(class, location)| Some((class.trim().parse().ok()?, location))).collect()
 }
 
 /// A location as a prefix within its bucket, with a slash at its end.
@@ -241,6 +253,15 @@ mod tests {
         let layout = Layout::from_prefix("eu-west-1", "example-", Version::V1_1_0).unwrap();
         assert_eq!(layout.location(4001), Some("ext/example-network/1.1.0/"));
         assert!(SOURCES.iter().all(|(uid, _)| source_name("cloud-", *uid).unwrap().len() <= 20));
+    }
+
+    #[test]
+    fn locations_are_an_object_of_classes() {
+        let one = locations(r#"{"2004":"ext/a/1.3.0/"," 2003 ":"ext/b/1.3.0/"}"#).unwrap();
+        assert_eq!(one, BTreeMap::from([(2003, "ext/b/1.3.0/".into()), (2004, "ext/a/1.3.0/".into())]));
+        for text in ["", "[]", "{\"a\":\"b\"}", "{\"2004\":1}", "2004"] {
+            assert_eq!(locations(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -41,11 +41,11 @@ mod staging;
 mod store;
 mod texts;
 
-pub use bucket::{Bucket, BucketError, BucketOptions, KmsKey};
+pub use bucket::{Bucket, BucketError, BucketOptions, BucketUse, KmsKey};
 pub use columnar::{ColumnFile, Dictionary, Leaf, Leaves, Present, Slot};
 pub use encode::{Encoded, encode};
 pub use group::{Group, GroupKey, MAX_GROUPS, Misfiled, Row, group};
-pub use layout::{Account, EventDay, Layout, LayoutError, location, object_key, source_name};
+pub use layout::{Account, EventDay, Layout, LayoutError, location, locations, object_key, source_name};
 pub use local::{Durability, LocalStore};
 pub use objects::{LakeObject, LakeObjects, LakeWriter, MISFILED_PATH};
 pub use outcome::{

@@ -3,6 +3,8 @@
 //! A backend's test calls [`all`] with a function that makes an empty ledger. A broken promise panics with its name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
+pub use crate::cursor_conformance::cursors;
+
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -112,6 +114,10 @@ async fn a_running_lease_is_respected_and_an_expired_one_taken_over(ledger: Arc<
     let second = take(&ledger, "c", NOW + MINUTE).await;
     second.release(NOW + MINUTE).await.unwrap();
     assert!(ledger.lease(&key("0"), &polite(NOW + MINUTE + 1)).await.unwrap().is_some(), "a released lease is free");
+    let again = request("b/another-attempt", NOW + MINUTE + 2, Policy::WhenFree);
+    let own = ledger.lease(&key("0"), &again).await.unwrap().expect("a worker's own lease is free for it");
+    assert_eq!(own.owner, "b/another-attempt");
+    assert!(ledger.lease(&key("0"), &request("b2/x", NOW + MINUTE + 3, Policy::WhenFree)).await.unwrap().is_none());
 }
 
 async fn a_stale_epoch_is_refused_at_every_step(ledger: Arc<dyn Ledger>) {

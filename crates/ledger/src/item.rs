@@ -132,7 +132,7 @@ pub struct Expected {
 /// Whether a running lease is respected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
-    /// Take it only when nobody holds it, or when it has expired: workers that share partitions.
+    /// Take it only when nobody holds it, or when it has expired: workers that share partitions. A worker's own lease is free for it.
     WhenFree,
     /// Take it in any case: the newest invocation displaces the older one.
     Displace,
@@ -141,7 +141,7 @@ pub enum Policy {
 /// What a lease asks for.
 #[derive(Debug, Clone)]
 pub struct LeaseRequest {
-    /// Unique to this attempt.
+    /// Unique to this attempt: `{worker}/{attempt}`, where the worker is unique to a process.
     pub owner: String,
     /// The time now.
     pub now: TimestampMs,
@@ -157,7 +157,8 @@ impl LeaseRequest {
     /// The item after this lease, from the one before it; `None` when a running lease stays with its owner.
     pub fn apply(&self, before: Option<Item>) -> Option<Item> {
         let before = before.unwrap_or_else(Item::empty);
-        let held = !before.owner.is_empty() && before.owner != self.owner && before.lease_expires_at > self.now;
+        let own = worker_of(&before.owner) == worker_of(&self.owner);
+        let held = !before.owner.is_empty() && !own && before.lease_expires_at > self.now;
         if held && self.policy == Policy::WhenFree {
             return None;
         }
@@ -170,6 +171,11 @@ impl LeaseRequest {
             ..before
         })
     }
+}
+
+/// The worker of a lease's owner, which is `{worker}/{attempt}`.
+pub fn worker_of(owner: &str) -> &str {
+    owner.split('/').next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub struct OutboxError {
     pub name: String,
     /// What went wrong.
     pub detail: String,
+    /// Whether a permission is missing (metric `AccessDenied`).
+    pub denied: bool,
 }
 
 /// Where batches are sent: a queue.

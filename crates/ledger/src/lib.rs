@@ -4,6 +4,8 @@
 //! sent. [`Ledger`] is what a backend must do, two reads and two conditional writes; the protocol's rules live above it in
 //! [`Lease`], once for all backends. [`conformance`] is the suite that every backend passes.
 //!
+//! [`Cursors`] are for what has no partitions: how far each of many growing objects was read, in the same table.
+//!
 //! The order plan, send, commit is a matter of types: [`Lease::commit`] takes a [`Sent`], and only [`Planned::send`] makes
 //! one, after the queue has taken the message.
 //!
@@ -14,6 +16,8 @@
 //! ```
 
 pub mod conformance;
+mod cursor;
+mod cursor_conformance;
 mod dynamodb;
 mod item;
 mod lease;
@@ -23,8 +27,9 @@ mod model;
 mod set_position;
 mod sqlite;
 
+pub use cursor::{Cursor, CursorKey, CursorKeyError, Cursors, MAX_KEY, MAX_STATE};
 pub use dynamodb::{DynamoLedger, InvalidTtlAttribute};
-pub use item::{Expected, Item, LeaseRequest, PartitionKey, Plan, Policy};
+pub use item::{Expected, Item, LeaseRequest, PartitionKey, Plan, Policy, worker_of};
 pub use lease::{Lease, Outbox, OutboxError, Planned, ProtocolError, Sent};
 pub use memory::MemoryLedger;
 pub use set_position::set_position;
@@ -42,6 +47,8 @@ pub struct LedgerError {
     pub key: String,
     /// What went wrong.
     pub detail: String,
+    /// Whether a permission is missing (metric `AccessDenied`).
+    pub denied: bool,
 }
 
 /// Where partitions stand. Times are milliseconds since 1970-01-01T00:00:00Z and come from the caller.

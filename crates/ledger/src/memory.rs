@@ -5,12 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::{Expected, Item, LeaseRequest, Ledger, LedgerError, PartitionKey};
+use crate::{Cursor, CursorKey, Cursors, Expected, Item, LeaseRequest, Ledger, LedgerError, PartitionKey};
 
 /// Items in memory: gone with the process.
 #[derive(Debug, Default)]
 pub struct MemoryLedger {
     items: Mutex<BTreeMap<String, Item>>,
+    cursors: Mutex<BTreeMap<CursorKey, Cursor>>,
 }
 
 impl MemoryLedger {
@@ -57,6 +58,27 @@ impl Ledger for MemoryLedger {
     }
 }
 
+#[async_trait]
+impl Cursors for MemoryLedger {
+    async fn read(&self, key: &CursorKey) -> Result<Option<Cursor>, LedgerError> {
+        Ok(self.cursors.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
+    }
+
+    async fn swap(&self, key: &CursorKey, cursor: &Cursor) -> Result<bool, LedgerError> {
+        cursor.check(key)?;
+        let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = cursors.get(key);
+        if stored == Some(cursor) {
+            return Ok(true);
+        }
+        let follows = cursor.version.checked_sub(1) == Some(stored.map_or(0, |stored| stored.version));
+        if follows {
+            cursors.insert(key.clone(), cursor.clone());
+        }
+        Ok(follows)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -64,5 +86,6 @@ mod tests {
     #[tokio::test]
     async fn conforms() {
         crate::conformance::all(|| Arc::new(super::MemoryLedger::new())).await;
+        crate::conformance::cursors(|| Arc::new(super::MemoryLedger::new())).await;
     }
 }

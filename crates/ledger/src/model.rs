@@ -52,7 +52,7 @@ struct Network {
 
 impl Network {
     fn failed(key: &PartitionKey) -> LedgerError {
-        LedgerError { operation: "write", key: key.as_str().to_owned(), detail: "no answer".into() }
+        LedgerError { operation: "write", key: key.as_str().to_owned(), detail: "no answer".into(), denied: false }
     }
 
     /// Something late arrives.

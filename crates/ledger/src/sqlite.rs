@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use crate::{Expected, Item, LeaseRequest, Ledger, LedgerError, PartitionKey};
+use crate::cursor::SORT_KEY;
+use crate::{Cursor, CursorKey, Cursors, Expected, Item, LeaseRequest, Ledger, LedgerError, PartitionKey};
 
 /// How long a write waits for another process's.
 const BUSY: Duration = Duration::from_secs(10);
@@ -60,13 +61,13 @@ impl SqliteLedger {
         };
         match tokio::task::spawn_blocking(run).await {
             Ok(result) => result.map_err(|error: rusqlite::Error| failed(operation, key, &error)),
-            Err(error) => Err(LedgerError { operation, key: key.to_owned(), detail: error.to_string() }),
+            Err(error) => Err(LedgerError { operation, key: key.to_owned(), detail: error.to_string(), denied: false }),
         }
     }
 }
 
 fn failed(operation: &'static str, key: &str, error: &rusqlite::Error) -> LedgerError {
-    LedgerError { operation, key: key.to_owned(), detail: error.to_string() }
+    LedgerError { operation, key: key.to_owned(), detail: error.to_string(), denied: false }
 }
 
 fn get(transaction: &rusqlite::Transaction<'_>, key: &str) -> rusqlite::Result<Option<Item>> {
@@ -75,7 +76,7 @@ fn get(transaction: &rusqlite::Transaction<'_>, key: &str) -> rusqlite::Result<O
     text.map(|text| parse(&text)).transpose()
 }
 
-fn parse(text: &str) -> rusqlite::Result<Item> {
+fn parse<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))
 }
@@ -140,6 +141,43 @@ impl Ledger for SqliteLedger {
     }
 }
 
+fn get_cursor(transaction: &rusqlite::Transaction<'_>, key: &str) -> rusqlite::Result<Option<Cursor>> {
+    let mut statement = transaction.prepare_cached("SELECT item FROM ledger WHERE pk = ?1 AND sk = ?2")?;
+    let text: Option<String> = statement.query_row([key, SORT_KEY], |row| row.get(0)).optional()?;
+    text.map(|text| parse(&text)).transpose()
+}
+
+#[async_trait]
+impl Cursors for SqliteLedger {
+    async fn read(&self, key: &CursorKey) -> Result<Option<Cursor>, LedgerError> {
+        let name = key.as_str().to_owned();
+        self.transaction("read", key.as_str(), move |transaction| get_cursor(transaction, &name)).await
+    }
+
+    async fn swap(&self, key: &CursorKey, cursor: &Cursor) -> Result<bool, LedgerError> {
+        cursor.check(key)?;
+        let (name, cursor) = (key.as_str().to_owned(), cursor.clone());
+        self.transaction("swap", key.as_str(), move |transaction| {
+            let stored = get_cursor(transaction, &name)?;
+            if stored.as_ref() == Some(&cursor) {
+                return Ok(true);
+            }
+            let follows = cursor.version.checked_sub(1) == Some(stored.map_or(0, |stored| stored.version));
+            if follows {
+                let text = serde_json::to_string(&cursor)
+                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+                let mut statement = transaction.prepare_cached(
+                    "INSERT INTO ledger (pk, sk, item) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (pk, sk) DO UPDATE SET item = excluded.item",
+                )?;
+                statement.execute(params![name, SORT_KEY, text])?;
+            }
+            Ok(follows)
+        })
+        .await
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -155,6 +193,8 @@ mod tests {
             Arc::new(SqliteLedger::open(&folder.path().join(format!("{number}.db"))).unwrap())
         })
         .await;
+        let shared = Arc::new(SqliteLedger::open(&folder.path().join("cursors.db")).unwrap());
+        crate::conformance::cursors(|| Arc::clone(&shared)).await;
     }
 
     #[test]

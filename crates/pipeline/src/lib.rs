@@ -8,6 +8,7 @@
 //! - [`RedriveLetters`] and [`RedriveRecords`] bring back what was set aside: dead letters, and quarantined records.
 //! - [`Replay`] sends a partition's range once more; [`RemapBatches`] maps its batches anew, in the place of what they were.
 //! - [`ChangedMappings`] are mapping files that take the built-in ones' place without a release, if they pass.
+//! - [`Doctor`] looks at a deployment and says what to do about what it finds.
 //! - [`RegisterSources`] gives each enabled class its custom source of the lake.
 //!
 //! The jobs are made of plain public fields: whoever runs one chooses each back end. Time comes from a [`Clock`].
@@ -16,6 +17,7 @@
 
 mod beside;
 mod clock;
+mod doctor;
 mod import;
 mod mappings;
 mod mark;
@@ -32,6 +34,9 @@ mod stop;
 mod transform;
 
 pub use clock::Clock;
+pub use doctor::{
+    Doctor, Subject, Wanted, examine_file, examine_folder, examine_mappings, examine_source, examine_sources,
+};
 pub use import::{ImportConfig, ImportError, ImportFindings, ImportReport, Imported, NotFindings};
 pub use mappings::{ChangedMappings, InvalidMappingsUri, MappingsRefused, MappingsUri};
 pub use mark::attempt as worker_mark;

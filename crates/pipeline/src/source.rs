@@ -85,7 +85,15 @@ pub enum SourceError {
         /// What went wrong, and what to do next.
         detail: String,
     },
-    /// A person must act: credentials, names, permissions.
+    /// The credential is refused, or a permission is missing (metric `AccessDenied`): a person must act.
+    #[error("{context}: {detail}")]
+    Denied {
+        /// What was attempted.
+        context: String,
+        /// What is refused, and what to do next.
+        detail: String,
+    },
+    /// A person must act: names, settings, positions.
     #[error("{context}: {detail}")]
     Fatal {
         /// What was attempted.
@@ -93,6 +101,13 @@ pub enum SourceError {
         /// What is wrong, and what to do next.
         detail: String,
     },
+}
+
+impl SourceError {
+    /// Whether access is denied (metric `AccessDenied`).
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied { .. })
+    }
 }
 
 /// A hub that can be read partition by partition.

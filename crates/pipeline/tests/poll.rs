@@ -13,7 +13,9 @@ use object_store::memory::InMemory;
 use tributary_batch::envelope::{self, Decoded};
 use tributary_batch::{Batch, Body, SequenceNumber};
 use tributary_lake::Staging;
-use tributary_ledger::{Expected, Item, LeaseRequest, Ledger, LedgerError, MemoryLedger, PartitionKey, Policy};
+use tributary_ledger::{
+    Expected, Item, LeaseRequest, Ledger, LedgerError, MemoryLedger, PartitionKey, Policy, worker_of,
+};
 use tributary_pipeline::{Clock, PartitionReport, PartitionState, Poll, PollConfig, Stop};
 use tributary_queue::{MemoryQueue, Queue, RedrivePolicy};
 use tributary_telemetry::{Metric, Metrics};
@@ -28,6 +30,8 @@ struct Faulty {
     inner: MemoryLedger,
     /// Writes until one fails; negative for never.
     writes: AtomicI64,
+    /// Whether the failure is a missing permission.
+    denied: AtomicBool,
 }
 
 #[async_trait]
@@ -41,7 +45,8 @@ impl Ledger for Faulty {
     async fn write(&self, key: &PartitionKey, expected: &Expected, item: &Item) -> Result<bool, LedgerError> {
         if self.writes.fetch_sub(1, Ordering::SeqCst) == 0 {
             let detail = "planned fault".to_owned();
-            return Err(LedgerError { operation: "write", key: key.as_str().to_owned(), detail });
+            let denied = self.denied.load(Ordering::SeqCst);
+            return Err(LedgerError { operation: "write", key: key.as_str().to_owned(), detail, denied });
         }
         self.inner.write(key, expected, item).await
     }
@@ -365,5 +370,43 @@ async fn a_worker_that_joins_takes_its_share_and_nothing_is_lost_or_cut_twice() 
     for (partition, mut numbers) in events {
         numbers.sort_unstable();
         assert_eq!(numbers, (0..9_000).collect::<Vec<_>>(), "partition {partition}");
+    }
+}
+
+#[tokio::test]
+async fn a_sharing_worker_keeps_its_leases_between_runs_until_it_leaves() {
+    let bench = Bench::new(4);
+    let (first, second) = (sharing(&bench, "first"), sharing(&bench, "second"));
+    let owners = async |bench: &Bench| {
+        let mut owners = Vec::new();
+        for partition in ["0", "1", "2", "3"] {
+            let item = bench.item(partition).await;
+            let running = item.lease_expires_at > bench.time.load(Ordering::SeqCst);
+            owners.push(if running { worker_of(&item.owner).to_owned() } else { String::new() });
+        }
+        owners.sort();
+        owners
+    };
+    // Nothing to read: whoever runs is seen all the same, and takes no more than its share beside another.
+    first.run(BUDGET).await.unwrap();
+    assert_eq!(owners(&bench).await, ["first"; 4]);
+    second.run(BUDGET).await.unwrap();
+    first.run(BUDGET).await.unwrap();
+    assert_eq!(owners(&bench).await, ["first", "first", "second", "second"]);
+    first.leave().await.unwrap();
+    assert_eq!(owners(&bench).await, ["", "", "second", "second"]);
+    second.run(BUDGET).await.unwrap();
+    assert_eq!(owners(&bench).await, ["second"; 4]);
+}
+
+#[tokio::test]
+async fn access_that_is_denied_is_counted() {
+    for (denied, counted) in [(true, 1), (false, 0)] {
+        let bench = Bench::new(1);
+        bench.ledger.writes.store(0, Ordering::SeqCst);
+        bench.ledger.denied.store(denied, Ordering::SeqCst);
+        let report = bench.poll().run(BUDGET).await.unwrap();
+        assert_eq!(report.failures().count(), 1, "{report:?}");
+        assert_eq!(bench.metrics.snapshot().total(Metric::AccessDenied), counted);
     }
 }

@@ -206,6 +206,16 @@ pub enum QueueError {
         /// The queue.
         queue: String,
     },
+    /// A permission is missing, or there are no credentials: nothing took place.
+    #[error("queue {queue}: {operation}: {detail}")]
+    Denied {
+        /// What was attempted.
+        operation: &'static str,
+        /// The queue.
+        queue: String,
+        /// What is missing, and what to do.
+        detail: String,
+    },
     /// The backend failed. Nothing is known of whether the operation took place.
     #[error("queue {queue}: {operation}: {detail}")]
     Backend {
@@ -216,4 +226,11 @@ pub enum QueueError {
         /// What went wrong.
         detail: String,
     },
+}
+
+impl QueueError {
+    /// Whether a permission is missing (metric `AccessDenied`).
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied { .. })
+    }
 }

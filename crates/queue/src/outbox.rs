@@ -30,7 +30,11 @@ impl fmt::Debug for QueueOutbox<'_> {
 impl Outbox for QueueOutbox<'_> {
     async fn put(&self, name: &BatchId, message: &str) -> Result<(), OutboxError> {
         let sent = self.queue.send(message).await;
-        sent.map_err(|error| OutboxError { name: name.to_string(), detail: error.to_string() })
+        sent.map_err(|error| OutboxError {
+            name: name.to_string(),
+            detail: error.to_string(),
+            denied: error.is_denied(),
+        })
     }
 }
 

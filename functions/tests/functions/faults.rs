@@ -230,7 +230,8 @@ async fn a_wrong_secret_fails_every_invocation_and_moves_nothing() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     let (_, errors) = stack.poll(&mut processor);
     assert_eq!(errors, Vec::<String>::new());
-    let (_, log) = processor.end();
+    let (metrics, log) = processor.end();
+    assert!(metrics.contains("\"AccessDenied\":"), "a refused credential is counted: {metrics}");
     assert!(log.contains("\"level\":\"ERROR\"") && !log.contains("bm90IHR"), "{log}");
     finish(&stack, issued).await;
 }
@@ -343,7 +344,6 @@ async fn dead_letters_are_worked_through_by_a_direct_invocation() {
     stack.calls.assert_needed(&[
         "event-transformer sqs:ReceiveMessage deadLetterQueue (always)",
         "event-transformer sqs:DeleteMessage deadLetterQueue (always)",
-        "event-transformer sqs:ChangeMessageVisibility deadLetterQueue (always)",
         "event-transformer sqs:GetQueueAttributes deadLetterQueue (always)",
     ]);
 }

@@ -1,5 +1,6 @@
 //! A function's process with the runtime API that it serves.
 
+use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -30,9 +31,14 @@ pub(crate) struct Function {
     proxies: Vec<Proxy>,
 }
 
+/// The functions' program: what cargo built for this, or what `TRIBUTARY_BOOTSTRAP` names, such as the one out of the package.
+pub(crate) fn program() -> String {
+    std::env::var("TRIBUTARY_BOOTSTRAP").unwrap_or_else(|_| env!("CARGO_BIN_EXE_bootstrap").to_owned())
+}
+
 /// The command that starts a handler, without any variable of this process that could steer it.
 pub(crate) fn command(handler: &str, variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bootstrap"));
+    let mut command = Command::new(program());
     command.env_clear().env("_HANDLER", handler).envs(LAMBDA).envs(variables.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -80,6 +86,22 @@ impl Function {
     /// Invokes it; the error's message.
     pub(crate) fn fails(&mut self, event: &Value) -> String {
         self.try_invoke(event).expect_err("the invocation does not fail")
+    }
+
+    /// Its process.
+    #[allow(dead_code, reason = "the bench looks at what it took")]
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// How often it asked for each operation.
+    #[allow(dead_code, reason = "the bench counts them")]
+    pub(crate) fn asked(&self) -> BTreeMap<String, u64> {
+        let mut asked = BTreeMap::new();
+        for (operation, count) in self.proxies.iter().flat_map(Proxy::counts) {
+            *asked.entry(operation).or_default() += count;
+        }
+        asked
     }
 
     /// Ends it; what it wrote to standard output and standard error.

@@ -70,8 +70,13 @@ pub(crate) struct Stack {
 impl Stack {
     /// Starts the servers and makes what a deployment makes. `None` where the peers are missing.
     pub(crate) async fn start() -> Option<Self> {
+        Self::start_with(PARTITIONS).await
+    }
+
+    /// The same with a hub of so many partitions.
+    pub(crate) async fn start_with(partitions: u32) -> Option<Self> {
         let (aws, model) = (Server::ministack()?, Server::model()?);
-        let hub = HubConfig::new(HUB, PARTITIONS).consumer_group(GROUP);
+        let hub = HubConfig::new(HUB, partitions).consumer_group(GROUP);
         let issuer =
             JwtIssuer::new(format!("https://sts.windows.net/{TENANT}/"), "https://eventhubs.azure.net", "entra-key");
         let emulator = Emulator::builder().hub(hub).key(DEFAULT_KEY_NAME, HUB_KEY).jwt_issuer(issuer);

@@ -1,6 +1,7 @@
 //! A place in an S3 bucket as an object store.
 
 mod credentials;
+mod examine;
 mod store;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use object_store::{ClientOptions, HeaderMap, HeaderValue, ObjectStore, RetryConf
 use tributary_aws::{ConfigError, SdkConfig};
 
 use credentials::SdkCredentials;
+pub use examine::BucketUse;
 use store::BucketStore;
 
 /// Attempts of a request after its first, over the longest time that they may take: a store that is slow for longer is the

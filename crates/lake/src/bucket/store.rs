@@ -39,7 +39,7 @@ const CONCURRENT_PARTS: usize = 4;
 pub(super) struct BucketStore {
     name: Bucket,
     place: PrefixStore<AmazonS3>,
-    s3: AmazonS3,
+    pub(super) s3: AmazonS3,
     /// The same, but everything that it sends says `If-None-Match: *`: `object_store` completes an upload in no other way
     /// without replacing what is there.
     create: AmazonS3,

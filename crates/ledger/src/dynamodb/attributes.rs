@@ -18,7 +18,7 @@ pub(super) const POSITION: &str = "position";
 /// What the contract calls the attribute by which the table drops items.
 pub(super) const TTL: &str = "ttl";
 /// What a TTL attribute of another name must not be called.
-pub(super) const TAKEN: [&str; 12] = [
+pub(super) const TAKEN: [&str; 14] = [
     PK,
     SK,
     "epoch",
@@ -31,6 +31,8 @@ pub(super) const TAKEN: [&str; 12] = [
     "plan",
     "lost",
     "updatedAt",
+    "version",
+    "state",
 ];
 
 /// The attributes of the table's item.

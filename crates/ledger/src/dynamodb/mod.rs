@@ -1,6 +1,8 @@
 //! The ledger of a deployment on AWS: one table, shared by whatever runs there.
 
 mod attributes;
+mod cursors;
+mod examine;
 #[cfg(test)]
 mod tests;
 
@@ -140,7 +142,8 @@ impl DynamoLedger {
             (_, Kind::Throttled) => ": nothing is lost; raise its capacity, or make it on-demand".to_owned(),
             _ => String::new(),
         };
-        Err(failed(operation, key, format!("table {table}: {error}{next}")))
+        let denied = error.is_denied();
+        Err(LedgerError { denied, ..failed(operation, key, format!("table {table}: {error}{next}")) })
     }
 }
 
@@ -152,7 +155,7 @@ enum Put {
 }
 
 fn failed(operation: &'static str, key: &str, detail: String) -> LedgerError {
-    LedgerError { operation, key: key.to_owned(), detail }
+    LedgerError { operation, key: key.to_owned(), detail, denied: false }
 }
 
 #[async_trait]

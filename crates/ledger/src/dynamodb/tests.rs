@@ -55,6 +55,8 @@ async fn conforms(server: Server) {
         Arc::new(DynamoLedger::new(&server.config(), table))
     })
     .await;
+    server.table("cursors").await;
+    crate::conformance::cursors(|| Arc::new(DynamoLedger::new(&server.config(), "cursors"))).await;
 }
 
 #[tokio::test]

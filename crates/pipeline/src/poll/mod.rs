@@ -9,6 +9,7 @@ mod partition;
 mod report;
 mod share;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +19,35 @@ use tracing::debug;
 use tributary_batch::MAX_BATCH_EVENTS;
 use tributary_lake::Staging;
 
-use tributary_ledger::{Ledger, PartitionKey, Policy};
+use tributary_ledger::{
+    Item, Lease, LeaseRequest, Ledger, LedgerError, PartitionKey, Policy, ProtocolError, worker_of,
+};
 use tributary_queue::Queue;
-use tributary_telemetry::Metrics;
+use tributary_telemetry::{Metric, Metrics};
 
+use crate::mark::attempt;
 use crate::source::{EventSource, SourceError, StartPosition};
 use crate::{Clock, Stop};
 
 pub use report::{PartitionReport, PartitionState, PollReport};
+
+/// Why leases could not be given up.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaveError {
+    /// The hub's partitions cannot be listed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The ledger does not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A lease cannot be taken or given up.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// What a deployment chooses for polling.
 #[derive(Debug, Clone)]
@@ -101,7 +123,11 @@ impl Poll {
     /// When the hub's partitions cannot be listed.
     pub async fn run(&self, budget: Duration) -> Result<PollReport, SourceError> {
         let deadline = Instant::now() + budget.saturating_sub(self.config.reserve);
-        let mut partitions = self.source.partitions().await?;
+        let mut partitions = self.source.partitions().await.inspect_err(|error| {
+            if error.is_denied() {
+                self.metrics.count(Metric::AccessDenied, 1);
+            }
+        })?;
         // When time runs out before the last partition's turn, it is another one's each time.
         if !partitions.is_empty() {
             let turn = usize::try_from(self.clock.now().rem_euclid(1 << 31) / 1_000).unwrap_or(0);
@@ -124,18 +150,58 @@ impl Poll {
         if !self.config.share {
             return by_policy(partitions);
         }
-        let hub = self.source.hub();
-        let prefix = PartitionKey::new(&hub.namespace, &hub.hub, &hub.consumer_group, "");
-        match self.ledger.list(prefix.as_str()).await {
-            Ok(items) => {
-                let id = |key: String| key.strip_prefix(prefix.as_str()).unwrap_or_default().to_owned();
-                let standing = items.into_iter().map(|(key, item)| (id(key), item)).collect();
-                share::turns(partitions, &standing, &self.config.worker, self.clock.now())
-            }
+        match self.standing(&partitions).await {
+            Ok(standing) => share::turns(partitions, &standing, &self.config.worker, self.clock.now()),
             Err(error) => {
                 debug!("cannot see the other workers' leases, taking what is free: {error}");
                 by_policy(partitions)
             }
+        }
+    }
+
+    /// What the ledger says of these partitions, each read by its key: the table may hold many other items.
+    async fn standing(&self, partitions: &[String]) -> Result<BTreeMap<String, Item>, LedgerError> {
+        let mut standing = BTreeMap::new();
+        for some in partitions.chunks(self.config.parallel.max(1)) {
+            let keys: Vec<PartitionKey> = some.iter().map(|partition| self.key(partition)).collect();
+            let items = futures_util::future::try_join_all(keys.iter().map(|key| self.ledger.read(key))).await?;
+            standing.extend(some.iter().zip(items).filter_map(|(partition, item)| Some((partition.clone(), item?))));
+        }
+        Ok(standing)
+    }
+
+    fn key(&self, partition: &str) -> PartitionKey {
+        let hub = self.source.hub();
+        PartitionKey::new(&hub.namespace, &hub.hub, &hub.consumer_group, partition)
+    }
+
+    /// Gives up the leases that a sharing worker keeps between its runs, so that others need not wait until they end.
+    ///
+    /// # Errors
+    /// When the hub or the ledger does not answer: the leases run out by themselves.
+    pub async fn leave(&self) -> Result<(), LeaveError> {
+        let partitions = self.source.partitions().await?;
+        for (partition, item) in self.standing(&partitions).await? {
+            let now = self.clock.now();
+            if worker_of(&item.owner) != self.config.worker || item.lease_expires_at <= now {
+                continue;
+            }
+            let request = self.lease_request(Policy::WhenFree);
+            let lease = Lease::take(Arc::clone(&self.ledger), self.key(&partition), &request).await;
+            if let Some(lease) = lease.map_err(ProtocolError::from)? {
+                lease.release(self.clock.now()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lease_request(&self, policy: Policy) -> LeaseRequest {
+        LeaseRequest {
+            owner: format!("{}/{}", self.config.worker, attempt()),
+            now: self.clock.now(),
+            duration: millis(self.config.lease),
+            time_to_live: millis(self.config.time_to_live),
+            policy,
         }
     }
 }

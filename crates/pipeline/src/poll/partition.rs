@@ -6,13 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 use tributary_batch::{Batch, Event, MAX_BATCH_BYTES, Packer, SequenceNumber, SourceRef};
-use tributary_ledger::{Lease, LeaseRequest, PartitionKey, Plan, Planned, Policy, ProtocolError, Sent};
+use tributary_ledger::{Lease, Plan, Planned, Policy, ProtocolError, Sent};
 use tributary_queue::QueueOutbox;
 use tributary_telemetry::Metric;
 
 use super::Poll;
 use super::report::{PartitionReport, PartitionState};
-use crate::mark::attempt;
 use crate::message::message_of;
 use crate::source::{HubRef, PartitionReader, PartitionStatus, SourceError, StartPosition};
 
@@ -31,16 +30,30 @@ enum Stopped {
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     #[error("{0}")]
-    Send(String),
+    Late(String),
+    #[error("{detail}")]
+    Send { detail: String, denied: bool },
 }
 
 impl Stopped {
+    /// Whether a permission is missing (metric `AccessDenied`): of the hub, the ledger, the queue or the claims.
+    fn is_denied(&self) -> bool {
+        match self {
+            Self::Source(error) => error.is_denied(),
+            Self::Protocol(ProtocolError::Ledger(error)) => error.denied,
+            Self::Protocol(_) | Self::Late(_) => false,
+            Self::Send { denied, .. } => *denied,
+        }
+    }
+
     fn state(&self) -> PartitionState {
         match self {
             Self::Source(SourceError::Displaced { .. }) | Self::Protocol(ProtocolError::Displaced { .. }) => {
                 PartitionState::Displaced
             }
-            Self::Source(SourceError::Fatal { .. }) => PartitionState::Failed { detail: self.to_string(), fatal: true },
+            Self::Source(SourceError::Fatal { .. } | SourceError::Denied { .. }) => {
+                PartitionState::Failed { detail: self.to_string(), fatal: true }
+            }
             _ => PartitionState::Failed { detail: self.to_string(), fatal: false },
         }
     }
@@ -51,7 +64,12 @@ pub(super) async fn run(job: &Poll, partition: String, policy: Policy, deadline:
     let mut turn = Turn { job, hub, partition, deadline, report: None, lost: 0, events: 0, batches: 0 };
     let state = match turn.lease_and_work(policy).await {
         Ok(state) => state,
-        Err(stopped) => stopped.state(),
+        Err(stopped) => {
+            if stopped.is_denied() {
+                job.metrics.count(Metric::AccessDenied, 1);
+            }
+            stopped.state()
+        }
     };
     match &state {
         PartitionState::Failed { detail, fatal: true } => error!(partition = %turn.partition, "{detail}"),
@@ -85,18 +103,10 @@ struct Turn<'r> {
 impl Turn<'_> {
     async fn lease_and_work(&mut self, policy: Policy) -> Result<PartitionState, Stopped> {
         if self.is_over() {
-            return Err(Stopped::Send("the run's time was used up before this partition's turn".to_owned()));
+            return Err(Stopped::Late("the run's time was used up before this partition's turn".to_owned()));
         }
-        let (job, config) = (self.job, &self.job.config);
-        let key = PartitionKey::new(&self.hub.namespace, &self.hub.hub, &self.hub.consumer_group, &self.partition);
-        let request = LeaseRequest {
-            owner: format!("{}/{}", config.worker, attempt()),
-            now: job.clock.now(),
-            duration: millis(config.lease),
-            time_to_live: millis(config.time_to_live),
-            policy,
-        };
-        let ledger = Arc::clone(&job.ledger);
+        let (job, request) = (self.job, self.job.lease_request(policy));
+        let (key, ledger) = (job.key(&self.partition), Arc::clone(&job.ledger));
         let Some(mut lease) = Lease::take(ledger, key, &request).await.map_err(ProtocolError::from)? else {
             return Ok(PartitionState::Held);
         };
@@ -111,7 +121,10 @@ impl Turn<'_> {
             debug!(partition = %self.partition, "closing the receiver: {error}");
         }
         worked?;
-        lease.release(job.clock.now()).await?;
+        // One that shares is seen by the others between its runs.
+        if !job.config.share {
+            lease.release(job.clock.now()).await?;
+        }
         Ok(PartitionState::Done)
     }
 
@@ -227,7 +240,7 @@ impl Turn<'_> {
             let received = reader.next(self.wait()).await?;
             if received.is_empty() {
                 if self.is_over() {
-                    return Err(Stopped::Send(
+                    return Err(Stopped::Late(
                         "the run's time was used up before an open plan was read again".to_owned(),
                     ));
                 }
@@ -347,7 +360,9 @@ impl Turn<'_> {
         let batch =
             Batch { module: self.job.config.module.clone(), source, first: plan.first, last: plan.last, events };
         let id = batch.id();
-        let message = message_of(batch, &self.job.staging).await.map_err(Stopped::Send)?;
+        let message = message_of(batch, &self.job.staging)
+            .await
+            .map_err(|error| Stopped::Send { denied: error.denied, detail: error.detail })?;
         let outbox = QueueOutbox::new(self.job.queue.as_ref());
         let (mut planned, mut pause) = (planned, SEND_PAUSE);
         for attempt in 1.. {
@@ -362,7 +377,7 @@ impl Turn<'_> {
                 }
                 Err((_, error)) if attempt == SEND_ATTEMPTS => {
                     self.job.metrics.count(Metric::DeliveryErrors, 1);
-                    return Err(Stopped::Send(error.to_string()));
+                    return Err(Stopped::Send { denied: error.denied, detail: error.to_string() });
                 }
                 Err((same, error)) => {
                     warn!(partition = %self.partition, batch = %id, attempt, "{error}; trying again");
@@ -371,7 +386,7 @@ impl Turn<'_> {
                 }
             }
         }
-        Err(Stopped::Send(format!("batch {id} was not sent")))
+        Err(Stopped::Send { detail: format!("batch {id} was not sent"), denied: false })
     }
 
     fn source_ref(&self, status: &PartitionStatus) -> SourceRef {
@@ -415,8 +430,4 @@ struct Flow {
 /// Numbers from `first` to `last`.
 fn size(first: SequenceNumber, last: SequenceNumber) -> u64 {
     u64::try_from(last.0.saturating_sub(first.0).saturating_add(1)).unwrap_or(0)
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

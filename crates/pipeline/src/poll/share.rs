@@ -2,12 +2,13 @@
 //!
 //! Nobody assigns anything. A worker takes no more than its share of what is free while others are at work, and takes over from
 //! whoever has more than its share, by a lease with a higher epoch: the one before ends in order (rule 2), so joining costs no event
-//! and doubles none. A worker that leaves gives its leases up; those of one that died run out.
+//! and doubles none. Leases are kept between two runs, so that a worker with nothing to read is seen. One that leaves gives its
+//! leases up; those of one that died run out.
 
 use std::collections::BTreeMap;
 
 use tributary_batch::TimestampMs;
-use tributary_ledger::{Item, Policy};
+use tributary_ledger::{Item, Policy, worker_of};
 
 /// The partitions that a worker should try, in this order, each with whether it respects a running lease. `standing` is what
 /// the ledger says of them.
@@ -17,15 +18,16 @@ pub(super) fn turns(
     worker: &str,
     now: TimestampMs,
 ) -> Vec<(String, Policy)> {
-    let holder = |partition: &String| {
+    let running = |partition: &String| {
         let item = standing.get(partition).filter(|item| item.lease_expires_at > now)?;
-        let owner = item.owner.split('/').next().unwrap_or_default();
-        (!owner.is_empty() && owner != worker).then_some(owner)
+        Some(worker_of(&item.owner)).filter(|owner| !owner.is_empty())
     };
-    let mut held: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+    let (mut own, mut free, mut held) = (Vec::new(), Vec::new(), BTreeMap::<&str, Vec<&String>>::new());
     for partition in &partitions {
-        if let Some(owner) = holder(partition) {
-            held.entry(owner).or_default().push(partition);
+        match running(partition) {
+            Some(owner) if owner == worker => own.push(partition),
+            Some(owner) => held.entry(owner).or_default().push(partition),
+            None => free.push(partition),
         }
     }
     if held.is_empty() {
@@ -33,12 +35,9 @@ pub(super) fn turns(
     }
     let workers = held.len() + 1;
     let (least, most) = (partitions.len() / workers, partitions.len().div_ceil(workers));
-    let mut turns: Vec<(String, Policy)> = partitions
-        .iter()
-        .filter(|partition| holder(partition).is_none())
-        .take(most)
-        .map(|partition| (partition.clone(), Policy::WhenFree))
-        .collect();
+    // What it has first: another's turn must not make it forget one until its lease runs out.
+    let mut turns: Vec<(String, Policy)> =
+        own.into_iter().chain(free).take(most).map(|partition| (partition.clone(), Policy::WhenFree)).collect();
     while turns.len() < least {
         // From whoever has most, who keeps a share: two workers never take from each other in turn.
         let Some(richest) = held.values_mut().max_by_key(|held| held.len()).filter(|held| held.len() > least) else {
@@ -105,6 +104,13 @@ mod tests {
     fn beside_others_it_takes_no_more_than_its_share_of_what_is_free() {
         let standing = held(&[("0", "a")]);
         assert_eq!(turns(partitions(8), &standing, "b", NOW).len(), 4);
+    }
+
+    #[test]
+    fn what_it_has_goes_before_what_is_free() {
+        let standing = held(&[("0", "a"), ("3", "b")]);
+        let turns = turns(partitions(4), &standing, "b", NOW);
+        assert_eq!(turns, [("3".to_owned(), Policy::WhenFree), ("1".to_owned(), Policy::WhenFree)]);
     }
 
     #[test]

@@ -125,36 +125,47 @@ impl RedriveLetters {
             }
             // Whatever happens to one of them, the others are shown again.
             round.held.extend(letters.iter().map(|letter| letter.receipt.clone()));
+            let mut meant = Vec::new();
             for letter in letters {
                 if self.stop.is_set() || self.is_enough(&round.report) {
                     break;
                 }
-                self.one(dead, letter, round).await?;
+                if self.is_meant(&letter, round) {
+                    meant.push(letter);
+                }
+            }
+            if !self.dry_run {
+                self.redrive(dead, meant, round).await?;
             }
         }
         Ok(())
     }
 
-    async fn one(&self, dead: &dyn Queue, letter: Message, round: &mut Round) -> Result<(), QueueError> {
+    /// Looks at a letter.
+    fn is_meant(&self, letter: &Message, round: &mut Round) -> bool {
         let first = round.seen.insert(letter.id.clone());
         let came_back = letter.sent_at.is_some_and(|sent| sent > round.started);
         if !first || came_back {
-            return Ok(());
+            return false;
         }
         round.report.looked += 1;
         self.progress.at(round.report.looked, round.total);
-        if !self.filter.takes(&letter) {
-            return Ok(());
+        if !self.filter.takes(letter) {
+            return false;
         }
         round.report.matched += 1;
         round.report.bytes += letter.body.len() as u64;
-        if self.dry_run {
-            return Ok(());
-        }
-        self.queue.send(&letter.body).await?;
-        dead.delete(&letter.receipt).await?;
-        round.held.retain(|held| *held != letter.receipt);
-        round.report.redriven += 1;
+        true
+    }
+
+    /// Letters of one receive, in as few calls as the queue has for them: all are sent before one is deleted.
+    async fn redrive(&self, dead: &dyn Queue, letters: Vec<Message>, round: &mut Round) -> Result<(), QueueError> {
+        let (bodies, receipts): (Vec<String>, Vec<Receipt>) =
+            letters.into_iter().map(|letter| (letter.body, letter.receipt)).unzip();
+        self.queue.send_all(&bodies).await?;
+        dead.delete_all(&receipts).await?;
+        round.held.retain(|held| !receipts.contains(held));
+        round.report.redriven += receipts.len() as u64;
         Ok(())
     }
 

@@ -213,7 +213,7 @@ impl Run<'_> {
         let count = events.len() as u64;
         let batch = self.job.batch(self.plan, first, last, events);
         let id = batch.id();
-        let message = message_of(batch, &self.job.staging).await.map_err(ReplayError::Message)?;
+        let message = message_of(batch, &self.job.staging).await.map_err(|error| ReplayError::Message(error.detail))?;
         self.job.queue.send(&message).await?;
         info!(batch = %id, events = count, "batch sent again");
         self.report.events += count;

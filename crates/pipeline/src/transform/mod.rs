@@ -88,6 +88,7 @@ impl DeliverError {
     pub fn is_denied(&self) -> bool {
         match self {
             Self::Store(StoreError::Denied { .. }) => true,
+            Self::Notify(error) | Self::Findings(error) => error.is_denied(),
             Self::Trail { error, .. } => error.failure == Failure::Denied,
             _ => false,
         }

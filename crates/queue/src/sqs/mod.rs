@@ -2,6 +2,7 @@
 
 mod address;
 mod batch;
+mod examine;
 #[cfg(test)]
 mod tests;
 
@@ -168,7 +169,11 @@ impl SqsQueue {
         } else {
             ""
         };
-        self.failed(operation, format!("{error}{next}"))
+        let detail = format!("{error}{next}");
+        match error.is_denied() {
+            true => QueueError::Denied { operation, queue: self.name.to_string(), detail },
+            false => self.failed(operation, detail),
+        }
     }
 }
 

@@ -85,7 +85,7 @@ async fn batch(transform: &Transform, records: Vec<SqsRecord>, invocation: &Invo
             if error.is_denied() {
                 invocation.metrics.count(Metric::AccessDenied, 1);
             }
-            warn!(message = %record.message_id, attempt = record.receive_count, "{error}; the queue delivers it again");
+            warn!(message_id = %record.message_id, attempt = record.receive_count, "{error}; the queue delivers it again");
             failed.push(record.message_id);
         }
     }

@@ -1,12 +1,11 @@
 //! What the transformer is made of, by its environment.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tributary_aws::SdkConfig;
 use tributary_azure_mappings::{functions, shipped};
 use tributary_delivery::{ChannelArn, CloudTrailLake, Patience};
-use tributary_lake::{BucketOptions, KmsKey, Layout, Publisher, Staging};
+use tributary_lake::{BucketOptions, KmsKey, Layout, Publisher, Staging, locations};
 use tributary_mapping::{Destination, MappingSet, Options};
 use tributary_ocsf::Version;
 use tributary_pipeline::{
@@ -65,10 +64,7 @@ async fn mapping_set(
 fn layout(env: &Environment, aws: &SdkConfig) -> Result<Layout, Failed> {
     let text = env.required("SECURITY_LAKE_SOURCES", SOURCES)?;
     let malformed = || Environment::malformed("SECURITY_LAKE_SOURCES", SOURCES, text);
-    let listed: BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| malformed())?;
-    let class =
-        |(class, location): (String, String)| Ok((class.trim().parse::<i32>().map_err(|_| malformed())?, location));
-    let locations = listed.into_iter().map(class).collect::<Result<BTreeMap<_, _>, crate::EnvironmentError>>()?;
+    let locations = locations(text).ok_or_else(malformed)?;
     let region = aws.region().map(ToString::to_string).unwrap_or_default();
     Layout::new(&region, locations).map_err(|error| Failed(format!("SECURITY_LAKE_SOURCES: {error}")))
 }

@@ -43,7 +43,7 @@ impl Job for SecurityHubProcessor {
         let mut failed = Vec::new();
         for (record, result) in records.iter().zip(import.import(&bodies).await) {
             if let Err(error) = result {
-                warn!(message = %record.message_id, attempt = record.receive_count, "{error}; the queue delivers it again");
+                warn!(message_id = %record.message_id, attempt = record.receive_count, "{error}; the queue delivers it again");
                 failed.push(record.message_id.clone());
             }
         }

@@ -51,6 +51,9 @@ pub enum TokenError {
     /// Worth another attempt.
     #[error("{0}")]
     Transient(String),
+    /// The identity is refused, or may not have what a token takes: a person must act; the text says what to do.
+    #[error("{0}")]
+    Denied(String),
     /// A person must act; the text says what to do.
     #[error("{0}")]
     Fatal(String),

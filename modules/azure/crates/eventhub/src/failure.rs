@@ -42,6 +42,8 @@ pub(crate) struct Failure {
     pub(crate) hub_was_rebuilt: bool,
     /// The service does not accept the token: another one may help.
     pub(crate) unauthorized: bool,
+    /// Whoever gives tokens was denied what it needs.
+    pub(crate) denied: bool,
     /// Which token that was, where it is known.
     pub(crate) token: Option<TokenNumber>,
 }
@@ -54,6 +56,7 @@ impl Failure {
             timed_out: false,
             hub_was_rebuilt: false,
             unauthorized: false,
+            denied: false,
             token: None,
         }
     }
@@ -107,6 +110,7 @@ impl Failure {
         match self.class {
             Class::Displaced => SourceError::Displaced { context },
             Class::Transient | Class::Busy => SourceError::Transient { context, detail: self.detail },
+            Class::Fatal if self.unauthorized || self.denied => SourceError::Denied { context, detail: self.detail },
             Class::Fatal => SourceError::Fatal { context, detail: self.detail },
         }
     }
@@ -196,6 +200,7 @@ impl From<TokenError> for Failure {
         match error {
             TokenError::Transient(detail) => Self::transient(format!("no token: {detail}")),
             TokenError::Fatal(detail) => Self::fatal(format!("no token: {detail}")),
+            TokenError::Denied(detail) => Self { denied: true, ..Self::fatal(format!("no token: {detail}")) },
         }
     }
 }

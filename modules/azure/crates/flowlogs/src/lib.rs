@@ -1,7 +1,7 @@
 //! Azure flow logs as Network Activity (4001): records to columns to lake objects, without a value a tuple.
 //!
 //! A blob of flow logs is a list of records, one a minute and interface; a record holds thousands of tuples, each one line of text
-//! about one flow. What a tuple becomes is fixed in code and documented in docs/FLOW-LOGS.md; this is the one path that is too
+//! about one flow. What a tuple becomes is fixed in code (`columns`); this is the one path that is too
 //! hot for the mapping language.
 //!
 //! - [`Cutter`] cuts a blob, or a fragment of one (the blocks that were added since), into records, in whatever pieces it comes;

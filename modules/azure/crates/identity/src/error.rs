@@ -48,12 +48,14 @@ impl IdentityError {
         }
     }
 
-    /// Whether AWS denied a call: a permission is missing (metric `AccessDenied`).
+    /// Whether AWS denied a call, or Entra the identity (metric `AccessDenied`).
     pub fn is_denied(&self) -> bool {
         match self {
             Self::Secret(SecretError::Aws { error, .. }) | Self::Federation(FederationError::Aws { error, .. }) => {
                 error.is_denied()
             }
+            Self::Federation(FederationError::Disabled) => true,
+            Self::Entra(error) => !error.transient,
             _ => false,
         }
     }
@@ -61,6 +63,10 @@ impl IdentityError {
 
 impl From<IdentityError> for TokenError {
     fn from(error: IdentityError) -> Self {
-        if error.is_transient() { Self::Transient(error.to_string()) } else { Self::Fatal(error.to_string()) }
+        match error.is_transient() {
+            true => Self::Transient(error.to_string()),
+            false if error.is_denied() => Self::Denied(error.to_string()),
+            false => Self::Fatal(error.to_string()),
+        }
     }
 }

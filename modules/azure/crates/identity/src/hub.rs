@@ -12,6 +12,7 @@ use crate::address::HubAddress;
 use crate::contents::{EventHubSecret, HubAccess};
 use crate::entra::Entra;
 use crate::error::IdentityError;
+use crate::federation::AwsRole;
 use crate::settings::HubSettings;
 use crate::store::{SecretError, SecretStore};
 use crate::tokens::{AccessTokens, Scope};
@@ -49,13 +50,13 @@ impl Hub {
 /// The credentials of an Event Hub, by [`HubSettings`].
 #[derive(Debug, Clone)]
 pub struct HubCredentials {
-    way: Way,
+    pub(crate) way: Way,
 }
 
 #[derive(Debug, Clone)]
-enum Way {
+pub(crate) enum Way {
     Secret { store: SecretStore<EventHubSecret>, tokens: AccessTokens },
-    Federated { hub: Hub },
+    Federated { hub: Hub, tokens: AccessTokens, role: AwsRole },
 }
 
 impl HubCredentials {
@@ -68,8 +69,9 @@ impl HubCredentials {
             HubSettings::Secret { name } => Way::secret(SecretStore::new(config, &name)?, entra),
             HubSettings::Federated { tenant, client, address, hub, consumer_group } => {
                 let tokens = AccessTokens::federated(tenant, client, config, entra);
-                let credential = Credential::Provider(Arc::new(RoleTokens { tokens }));
-                Way::Federated { hub: Hub { address, hub, consumer_group, credential } }
+                let credential = Credential::Provider(Arc::new(RoleTokens { tokens: tokens.clone() }));
+                let hub = Hub { address, hub, consumer_group, credential };
+                Way::Federated { hub, tokens, role: AwsRole::new(config) }
             }
         };
         Ok(Self { way })
@@ -87,7 +89,7 @@ impl HubCredentials {
     /// The secret cannot be read or holds what it should not.
     pub async fn hub(&self) -> Result<Hub, IdentityError> {
         match &self.way {
-            Way::Federated { hub } => Ok(hub.clone()),
+            Way::Federated { hub, .. } => Ok(hub.clone()),
             Way::Secret { store, tokens } => {
                 let EventHubSecret { address, hub, consumer_group, .. } = store.get().await?.content.clone();
                 let provider = SecretTokens {
@@ -172,9 +174,9 @@ impl SecretTokens {
     /// As [`Self::sign`]; a ready signature that ran out is looked up anew.
     async fn sign_now(&self, audience: &str) -> Result<Option<Token>, TokenError> {
         match self.sign(audience).await {
-            Err(TokenError::Fatal(text)) => match self.store.get().await {
+            Err(error @ (TokenError::Fatal(_) | TokenError::Denied(_))) => match self.store.get().await {
                 Ok(stored) if self.store.replaced(&stored.version).await => self.sign(audience).await,
-                _ => Err(TokenError::Fatal(text)),
+                _ => Err(error),
             },
             signed => signed,
         }

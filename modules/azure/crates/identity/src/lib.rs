@@ -30,6 +30,7 @@ mod contents;
 mod entra;
 mod error;
 mod evidence;
+mod examine;
 mod federation;
 mod hub;
 mod refusal;

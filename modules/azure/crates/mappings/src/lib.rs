@@ -10,30 +10,26 @@ use tributary_mapping::function::Function;
 use tributary_mapping::{Diagnostic, MappingSet, Sources};
 use tributary_ocsf::Version;
 
-static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../mappings");
+/// The mapping files. Apart from their cases, which are thirty times as much: a program that does not ask for those does not hold them.
+static MAPS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/maps.rs"));
+static CASES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../mappings");
 
 /// The mapping files and their cases by path below `modules/azure/mappings/`.
 pub fn sources() -> Sources {
     let mut sources = Sources::new();
-    collect(&FILES, &|_| true, &mut sources);
+    collect(&CASES, &mut sources);
     sources
 }
 
-/// The mapping files alone: what mapping needs. The cases are twenty times as much, and a start should not wait for them.
+/// The mapping files alone: what mapping needs.
 pub fn maps() -> Sources {
-    let mut sources = Sources::new();
-    collect(&FILES, &|path| path.ends_with(".yaml"), &mut sources);
-    sources
+    MAPS.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
 }
 
-fn collect(folder: &Dir<'_>, wanted: &dyn Fn(&str) -> bool, sources: &mut Sources) {
-    for file in folder.files().filter(|file| file.path().to_str().is_some_and(wanted)) {
-        if let Some((path, text)) = text(file) {
-            sources.insert(path, text);
-        }
-    }
+fn collect(folder: &Dir<'_>, sources: &mut Sources) {
+    sources.extend(folder.files().filter_map(text));
     for inner in folder.dirs() {
-        collect(inner, wanted, sources);
+        collect(inner, sources);
     }
 }
 

@@ -159,7 +159,7 @@ async fn a_link_that_is_refused_at_once_is_attached_with_another_token() {
     let refused = attached_and_refused(&provider, &emulator).await;
     // The key that was stored is not the hub's: it was asked for, tried, refused, and nothing else is there.
     assert!(
-        matches!(&refused, Err(SourceError::Fatal { detail, .. }) if detail.contains("Listen claim")),
+        matches!(&refused, Err(SourceError::Denied { detail, .. }) if detail.contains("Listen claim")),
         "{refused:?}"
     );
     assert_eq!(provider.rejections(), 2);

@@ -20,7 +20,7 @@ use crate::{GROUP, HUB, assert_complete, assert_no_connections, builder, close, 
 fn assert_fatal<T>(result: Result<T, SourceError>, says: &str, started: Instant) {
     let took = started.elapsed();
     match result {
-        Err(SourceError::Fatal { context, detail }) => {
+        Err(SourceError::Denied { context, detail } | SourceError::Fatal { context, detail }) => {
             assert!(detail.contains(says), "{context}: {detail}");
             assert!(!detail.contains(DEFAULT_KEY), "{detail}");
         }
@@ -38,7 +38,9 @@ async fn a_wrong_key_fails_at_once_and_says_what_to_check() {
         let credential =
             Credential::Key { name: key.0.into(), key: SecretString::from(key.1), lifetime: Duration::from_secs(60) };
         let source = builder(&emulator).credential(credential).build_source().unwrap();
-        assert_fatal(source.partitions().await, "Listen claim", Instant::now());
+        let refused = source.partitions().await;
+        assert!(refused.as_ref().is_err_and(SourceError::is_denied), "{refused:?}");
+        assert_fatal(refused, "Listen claim", Instant::now());
         assert_fatal(source.open("0", StartPosition::Earliest, 1).await, "Listen claim", Instant::now());
         source.close().await.unwrap();
     }
@@ -51,7 +53,9 @@ async fn unknown_hubs_groups_and_partitions_fail_at_once() {
     let source = builder(&emulator).hub("nothing").build_source().unwrap();
     let started = Instant::now();
     match source.partitions().await {
-        Err(SourceError::Fatal { detail, .. }) => assert!(detail.contains("check"), "{detail}"),
+        Err(SourceError::Fatal { detail, .. }) => {
+            assert!(detail.contains("check"), "{detail}")
+        }
         other => panic!("{other:?}"),
     }
     assert!(started.elapsed() < Duration::from_secs(5));

@@ -1,4 +1,4 @@
-//! Columns of tuples as one lake object: the mapping to Network Activity (docs/FLOW-LOGS.md).
+//! Columns of tuples as one lake object: the mapping to Network Activity.
 
 use tributary_lake::{ColumnFile, Dictionary, LakeError, Leaves, Misfiled, Present, Stamp};
 

@@ -2,7 +2,13 @@
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tributary_azure_identity::{AccessTokens, FederationError, IdentityError, Scope, TOKEN_EXCHANGE_AUDIENCE};
+use std::time::SystemTime;
+
+use tributary_azure_identity::{
+    AccessTokens, FederationError, HubAddress, HubCredentials, HubSettings, IdentityError, Scope,
+    TOKEN_EXCHANGE_AUDIENCE,
+};
+use tributary_telemetry::{Check, CheckState};
 use tributary_test_servers::Server;
 
 use crate::{APPLICATION, TENANT, at_once, counted, entra, set};
@@ -59,6 +65,41 @@ async fn a_credential_that_does_not_match_is_spelled_out() {
     set(&server, &json!({"sts": {"valid_s": -1}}));
     let text = tokens(&server).token(&Scope::EVENT_HUBS).await.unwrap_err().to_string();
     assert!(text.contains("AADSTS700024") && text.contains("clock"), "{text}");
+}
+
+#[tokio::test]
+async fn a_look_at_federation_says_who_acts() {
+    let Some(server) = federated_server() else { return };
+    let look = async || {
+        let settings = HubSettings::Federated {
+            tenant: TENANT.to_owned(),
+            client: APPLICATION.to_owned(),
+            address: HubAddress::parse("contoso.servicebus.windows.net").unwrap(),
+            hub: "defender".to_owned(),
+            consumer_group: "tributary".to_owned(),
+        };
+        let credentials = HubCredentials::new(settings, &at_once(&server), entra(&server)).unwrap();
+        let checks = credentials.examine(SystemTime::now()).await;
+        assert!(!format!("{checks:?}").contains("eyJ"), "{checks:?}");
+        checks
+    };
+    let states = |checks: &[Check]| checks.iter().map(|check| check.state).collect::<Vec<_>>();
+    assert_eq!(states(&look().await), [CheckState::Ok, CheckState::Ok]);
+    trust(&server, ISSUER, "arn:aws:iam::123456789012:role/other", TOKEN_EXCHANGE_AUDIENCE);
+    let checks = look().await;
+    assert_eq!(states(&checks), [CheckState::Ok, CheckState::Failed]);
+    assert!(checks[1].found.contains("AADSTS700213"), "{checks:?}");
+    assert!(checks[1].remedy.as_ref().unwrap().contains(ROLE), "{checks:?}");
+    set(&server, &json!({"sts": {"refuse": "OutboundWebIdentityFederationDisabledException"}}));
+    let checks = look().await;
+    assert_eq!(states(&checks), [CheckState::Failed, CheckState::Skipped]);
+    assert!(checks[0].found.contains("federation is off"), "{checks:?}");
+    let remedy = checks[0].remedy.as_ref().unwrap();
+    assert!(remedy.contains("administrator") && remedy.contains("aws iam enable-outbound-web-identity-federation"));
+    set(&server, &json!({"sts": {"refuse": "AccessDenied"}}));
+    let checks = look().await;
+    assert!(checks[0].found.contains("sts:GetWebIdentityToken: AccessDenied"), "{checks:?}");
+    assert!(checks[0].remedy.as_ref().unwrap().contains("grant it"), "{checks:?}");
 }
 
 #[tokio::test]

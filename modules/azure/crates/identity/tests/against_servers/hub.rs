@@ -129,7 +129,7 @@ async fn a_key_that_is_wrong_is_final_until_another_is_stored() {
     let started = Instant::now();
     for _ in 0..2 {
         match source.partitions().await {
-            Err(SourceError::Fatal { detail, .. }) => {
+            Err(SourceError::Fatal { detail, .. } | SourceError::Denied { detail, .. }) => {
                 assert!(detail.contains("Listen claim") && !detail.contains("c4n4ry"), "{detail}");
             }
             other => panic!("{other:?}"),
@@ -215,7 +215,7 @@ async fn a_hub_that_does_not_trust_the_token_says_which_role_is_missing() {
     set(&server, &json!({"key": "not-what-the-hub-trusts"}));
     let source = source(&federated(&emulator, &server)).await;
     match source.partitions().await {
-        Err(SourceError::Fatal { detail, .. }) => {
+        Err(SourceError::Fatal { detail, .. } | SourceError::Denied { detail, .. }) => {
             assert!(detail.contains("Azure Event Hubs Data Receiver"), "{detail}")
         }
         other => panic!("{other:?}"),
@@ -226,7 +226,9 @@ async fn a_hub_that_does_not_trust_the_token_says_which_role_is_missing() {
     set(&server, &json!({"sts": {"refuse": "OutboundWebIdentityFederationDisabledException"}}));
     let source = self::source(&federated(&emulator, &server)).await;
     match source.partitions().await {
-        Err(SourceError::Fatal { detail, .. }) => assert!(detail.contains("enable-outbound"), "{detail}"),
+        Err(SourceError::Fatal { detail, .. } | SourceError::Denied { detail, .. }) => {
+            assert!(detail.contains("enable-outbound"), "{detail}")
+        }
         other => panic!("{other:?}"),
     }
     source.close().await.unwrap();
@@ -245,7 +247,9 @@ async fn a_secret_that_comes_to_name_another_hub_is_not_followed() {
     secrets.put(&other).await;
     emulator.replace_key(DEFAULT_KEY_NAME, "second-c4n4ry");
     match source.partitions().await {
-        Err(SourceError::Fatal { detail, .. }) => assert!(detail.contains("names another hub"), "{detail}"),
+        Err(SourceError::Fatal { detail, .. } | SourceError::Denied { detail, .. }) => {
+            assert!(detail.contains("names another hub"), "{detail}")
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(credentials.hub().await.unwrap().hub, "other");

@@ -1,0 +1,56 @@
+terraform {
+  required_version = ">= 1.11, < 2.0"
+
+  required_providers {
+    azurerm = {
+      source  = "hashicorp/azurerm"
+      version = "~> 5.10"
+    }
+    azuread = {
+      source  = "hashicorp/azuread"
+      version = "~> 3.10"
+    }
+    azapi = {
+      source  = "azure/azapi"
+      version = "~> 2.13"
+    }
+  }
+}
+
+provider "azurerm" {
+  subscription_id = "11111111-1111-1111-1111-111111111111"
+  # Blob containers and their roles are reached by Entra identity, not by keys.
+  storage_use_azuread = true
+
+  features {}
+}
+
+provider "azuread" {
+  tenant_id = "22222222-2222-2222-2222-222222222222"
+}
+
+provider "azapi" {}
+
+module "tributary" {
+  source = "../.."
+
+  subscription_id = "11111111-1111-1111-1111-111111111111"
+  tenant_id       = "22222222-2222-2222-2222-222222222222"
+  name            = "contoso-federated"
+  regions         = { weu = { location = "westeurope" }, neu = { location = "northeurope" } }
+  primary_region  = "weu"
+  authentication  = "federated"
+
+  federation = {
+    issuer = "https://33333333-3333-3333-3333-333333333333.tokens.sts.global.api.aws"
+    role_arns = {
+      eventhub-processor = "arn:aws:iam::123456789012:role/azure-eventhub-processor-prod"
+    }
+  }
+}
+
+output "aws_configuration" {
+  description = "For modules/azure/scripts/configure-secrets-manager.sh."
+  value       = module.tributary.aws_configuration
+  sensitive   = true
+}
