@@ -105,8 +105,8 @@ impl PathHints {
     }
 }
 
-/// `…/y=2026/m=01/d=01/h=12/m=00/…`
-fn hour(path: &str) -> Option<i64> {
+/// The hour that a blob's name has in it (`…/y=2026/m=01/d=01/h=12/m=00/…`), in milliseconds since 1970-01-01T00:00:00Z.
+pub fn hour(path: &str) -> Option<i64> {
     let mut parts = path.split('/').skip_while(|part| !part.starts_with("y="));
     let mut number = |name: &str| parts.next()?.strip_prefix(name)?.parse::<i64>().ok();
     let (year, month, day, hour) = (number("y=")?, number("m=")?, number("d=")?, number("h=")?);
