@@ -130,7 +130,7 @@ async fn the_client_reads_what_a_writer_commits() {
     assert!(client.list(ACCOUNT, CONTAINER, "other", None).await.unwrap().blobs.is_empty());
     let wrong = azurite.client("b3RoZXI=").blocks(&blob).await;
     assert!(
-        matches!(&wrong, Err(BlobError::Refused(detail)) if detail.contains("Storage Blob Data Reader")),
+        matches!(&wrong, Err(BlobError::Denied(detail)) if detail.contains("Storage Blob Data Reader")),
         "{wrong:?}"
     );
 }
