@@ -19,27 +19,28 @@ pub struct Watcher {
     pub length: u64,
 }
 
+fn hour_folder(time: i64) -> String {
+    let (year, month, day) = tributary_ocsf::civil_from_days(time.div_euclid(86_400_000));
+    format!("/y={year:04}/m={month:02}/d={day:02}/h={:02}/", time.rem_euclid(86_400_000) / 3_600_000)
+}
+
 fn id(kind: char, number: usize) -> String {
     base64::engine::general_purpose::STANDARD.encode(format!("{kind}{number:0>32}"))
 }
 
 impl Watcher {
-    /// The blob of an hour and of interface `number`, of so many tuples in 60 minutes. Its container must be there.
-    pub fn new(client: BlobClient, account: &Account, number: u8, tuples: u64) -> Self {
-        let path = generate::name().replace("000D3A2B4C5D", &format!("000D3A2B4C{number:02X}"));
+    /// The blob of the hour of `time` (milliseconds since 1970-01-01T00:00:00Z) and of interface `number`, of so many tuples in 60
+    /// minutes. Its container must be there.
+    pub fn new(client: BlobClient, account: &Account, time: i64, number: u8, tuples: u64) -> Self {
+        let mac = format!("000D3A2B4C{number:02X}");
+        let path =
+            generate::name().replace("000D3A2B4C5D", &mac).replace("/y=2026/m=03/d=02/h=12/", &hour_folder(time));
         let blob = BlobName { account: account.name.clone(), container: FLOW_LOG_CONTAINERS[0].to_owned(), path };
-        let blocks: Vec<String> = generate::blocks(u64::from(number), tuples).collect();
+        let start = time - time.rem_euclid(3_600_000);
+        let blocks: Vec<String> = generate::Hour { seed: u64::from(number), tuples, start, mac }.blocks().collect();
         let minutes: Vec<String> = blocks[1..blocks.len() - 1].to_vec();
         let (account, minutes) = (account.clone(), minutes.into_iter());
         Self { client, account, blob, blocks: Vec::new(), minutes, beside: None, length: 0 }
-    }
-
-    /// The same in the hour of this time, in milliseconds since 1970-01-01T00:00:00Z, by its name; its records keep their times.
-    #[must_use]
-    pub fn named_for(mut self, time: i64) -> Self {
-        let hour = jiff::Timestamp::from_millisecond(time).unwrap().strftime("/y=%Y/m=%m/d=%d/h=%H/").to_string();
-        self.blob.path = self.blob.path.replace("/y=2026/m=03/d=02/h=12/", &hour);
-        self
     }
 
     /// Another record that the next minute has behind its own.

@@ -58,8 +58,9 @@ impl FlowLogs {
         let client = BlobClient::new(allowed, Access::Entra(tokens), &roots).unwrap();
         client.create_container(&account.name, FLOW_LOG_CONTAINERS[0]).await.unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let watcher = |number| Watcher::new(client.clone(), &account, number, TUPLES);
-        let watchers = (1..=BLOBS).map(|number| watcher(number).named_for(i64::try_from(now).unwrap())).collect();
+        let now = i64::try_from(now).unwrap();
+        let watcher = |number| Watcher::new(client.clone(), &account, now, number, TUPLES);
+        let watchers = (1..=BLOBS).map(watcher).collect();
         Some(Self { watchers, ..started })
     }
 
