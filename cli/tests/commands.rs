@@ -380,7 +380,10 @@ fn the_demo_says_what_became_of_every_record() {
     assert_eq!((count("events"), count("records"), count("lag")), (COUNT, issued.total(), 0));
     let sum = |name: &str| said[name].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>();
     let tuples = count("flowTuples");
-    assert_eq!((sum("kinds"), sum("classes"), sum("reasons")), (fates.mapped, fates.mapped + tuples, fates.quarantined));
+    assert_eq!(
+        (sum("kinds"), sum("classes"), sum("reasons")),
+        (fates.mapped, fates.mapped + tuples, fates.quarantined)
+    );
     assert!(tuples > 0 && tuples == 600 * count("flowNotifications") && count("flowNotifications") == fates.routed);
     let rows = tributary_tests::collect::metadata_uids(&out.join("lake/ext/azure-network"));
     let flows: BTreeSet<&String> = rows.iter().filter(|uid| uid.matches('-').count() == 2).collect();
