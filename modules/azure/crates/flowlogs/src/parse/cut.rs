@@ -133,6 +133,15 @@ pub struct Found {
     pub whole: bool,
     /// Where the search for the next goes on.
     pub next: u64,
+    /// What follows there.
+    pub rest: Rest,
+}
+
+impl Found {
+    /// Whether it is longer than the bound.
+    pub fn is_cut_off(&self) -> bool {
+        self.end < self.next
+    }
 }
 
 /// Where a scanner stands when it stands between two records, so that another can go on there.
@@ -266,20 +275,16 @@ impl Scanner {
     /// Tells what has just ended, or has become too long.
     fn tell(&mut self, found: &mut impl FnMut(Found)) {
         let length = self.position.saturating_sub(self.start);
+        let long = length > self.most;
+        self.stand = match self.stand {
+            Stand::Between => Stand::Between,
+            Stand::Object { depth, string, escaped } if long => Stand::Long { depth, string, escaped },
+            Stand::Other { string, escaped } if long => Stand::Long { depth: 0, string, escaped },
+            _ => return,
+        };
         let (start, next) = (self.start, self.position);
-        match self.stand {
-            Stand::Between if length <= self.most => found(Found { start, end: next, whole: true, next }),
-            Stand::Between => found(Found { start, end: start + self.most, whole: false, next }),
-            Stand::Object { depth, string, escaped } if length > self.most => {
-                self.stand = Stand::Long { depth, string, escaped };
-                found(Found { start, end: start + self.most, whole: false, next });
-            }
-            Stand::Other { string, escaped } if length > self.most => {
-                self.stand = Stand::Long { depth: 0, string, escaped };
-                found(Found { start, end: start + self.most, whole: false, next });
-            }
-            _ => {}
-        }
+        let end = start.saturating_add(length.min(self.most));
+        found(Found { start, end, whole: !long, next, rest: self.rest() });
     }
 
     /// A block of the blob ends here, and the next begins with `next`. Writers commit whole records: where a record seems to go
@@ -298,7 +303,8 @@ impl Scanner {
     /// Nothing follows that belongs to what has begun: tells it as it is.
     pub fn end(&mut self, found: &mut impl FnMut(Found)) {
         if self.open().is_some() {
-            found(Found { start: self.start, end: self.position, whole: false, next: self.position });
+            let (start, next) = (self.start, self.position);
+            found(Found { start, end: next, whole: false, next, rest: Rest::Records });
         }
         if self.stand != Stand::End {
             self.stand = Stand::Between;
