@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use proptest::prelude::*;
 use tributary_azure_blobs::{
     BlobError, BlobName, BlobStore, Block, BlockList, Land, LandError, Limits, MemoryBlobs, Part, ReadError, Reader,
 };
@@ -240,4 +241,62 @@ async fn a_cursor_that_would_not_fit_plans_nothing_and_says_so() {
     assert_eq!(lake.records().len(), taken, "nothing of what cannot be remembered is put");
     let cursor = ledger.read(&name().cursor().unwrap()).await.unwrap().unwrap();
     assert!(!cursor.state.contains("plan"), "and none of it is planned");
+}
+
+/// Pieces of records, and what breaks them.
+fn scraps() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    const SCRAPS: [&str; 16] = [
+        "{\"time\":\"2026-01-01T00:00:00Z\",\"macAddress\":\"00AA\"}",
+        ",{\"time\":1,\"a\":[{}]}",
+        ",{\"time\":2",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "\"",
+        "\\",
+        " \n",
+        "junk",
+        "\"text\"",
+        "\"}\\\"{\"",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "\u{e9}",
+    ];
+    let scrap = prop_oneof![
+        8 => prop::sample::select(SCRAPS.as_slice()).prop_map(|scrap| scrap.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..4),
+    ];
+    let block = prop::collection::vec(scrap, 0..8).prop_map(|scraps| scraps.concat());
+    prop::collection::vec(block, 0..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// Whatever is in the blocks: every chunk finds the same records, another worker that ends a plan puts the same part, and the
+    /// end is reached.
+    #[test]
+    fn whatever_is_in_the_blocks_every_chunk_finds_the_same(blocks in scraps(), chunk in 1_u64..200, other in 1_u64..200) {
+        let blocks: Vec<&[u8]> = [&b"{\"records\":["[..]].into_iter().chain(blocks.iter().map(Vec::as_slice)).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let read = |chunk: u64, fails_first: bool| {
+            let (ledger, lake) = (Arc::new(MemoryLedger::new()), Lake::new(false, 0));
+            let mut planned = None;
+            if fails_first {
+                let failing = Lake::new(true, 0);
+                let reader = Reader::new(Blocks::new(&blocks), ledger.clone(), failing.clone(), limits(chunk));
+                let _ = runtime.block_on(reader.catch_up(&name(), None));
+                planned = failing.parts().into_iter().next();
+            }
+            let reader = Reader::new(Blocks::new(&blocks), ledger, lake.clone(), limits(if fails_first { other } else { chunk }));
+            runtime.block_on(reader.catch_up(&name(), None)).unwrap();
+            assert!(planned.is_none() || planned == lake.parts().into_iter().next());
+            lake.records()
+        };
+        let found = read(chunk, false);
+        prop_assert!(found.iter().all(|(record, _)| record.len() <= 3 * 64));
+        prop_assert_eq!(&read(10_000, false), &found);
+        prop_assert_eq!(&read(chunk, true), &found);
+    }
 }
