@@ -1,7 +1,7 @@
 // What every integration shares, and in it the integrations.
 import { CfnOutput, RemovalPolicy, Stack, type StackProps, Tags } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import type * as kms from 'aws-cdk-lib/aws-kms';
+import * as kms from 'aws-cdk-lib/aws-kms';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { isAbsolute, join, resolve } from 'node:path';
@@ -30,6 +30,8 @@ const LONGEST = 900;
 
 export class CoreStack extends Stack {
   readonly key?: kms.Key;
+  /** The same as modules have it: nothing that they make with it changes its policy. */
+  private readonly sharedKey?: kms.IKey;
   readonly events: QueueWithDeadLetters;
   readonly findings?: QueueWithDeadLetters;
   readonly flowLogs: QueueWithDeadLetters;
@@ -48,7 +50,10 @@ export class CoreStack extends Stack {
     super(scope, id, props);
     const { config } = loaded;
     const removalPolicy = config.environment === 'prod' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
-    if (byOwnKey(config)) this.key = sharedKey(this, config, removalPolicy);
+    if (byOwnKey(config)) {
+      this.key = sharedKey(this, config, removalPolicy);
+      this.sharedKey = kms.Key.fromKeyArn(this, 'SharedKey', this.key.keyArn);
+    }
     this.surroundings = {
       ...(this.key ? { key: this.key } : {}),
       retentionDays: config.monitoring.cloudWatchLogs.retentionDays,
@@ -164,7 +169,7 @@ export class CoreStack extends Stack {
       flowLogDeadLetterQueue: this.flowLogs.deadLetters,
       stagingBucket: this.stagingBucket,
       quarantineBucket: this.quarantine.bucket,
-      ...(this.key ? { sharedKey: this.key } : {}),
+      ...(this.sharedKey ? { sharedKey: this.sharedKey } : {}),
       targets: this.targets,
       features: this.features,
       lakeVariables: this.lake.variables,

@@ -65,7 +65,7 @@ export interface CoreResources {
   readonly stagingBucket: s3.Bucket;
   readonly quarantineBucket: s3.Bucket;
   /** The stack's key, where encryption is by a key of the account's own. */
-  readonly sharedKey?: kms.Key;
+  readonly sharedKey?: kms.IKey;
   /** ARNs by the names that `infra/generated/permissions.json` uses, as far as the core knows them. */
   readonly targets: Targets;
   /** Features of the deployment by the names of `when` there. */
