@@ -54,28 +54,36 @@ export function digest(files: MappingFiles): string {
   return hash.digest('hex');
 }
 
-/** One set of several modules' files. `module.yaml` says what holds for all records, so those are joined list by list. */
+/** One set of several modules' files. `module.yaml` says what holds for all records, so those of two modules are joined list by list. */
 export function joined(sets: { name: string; files: MappingFiles }[]): MappingFiles {
   const all = new Map<string, string>();
   const from = new Map<string, string>();
-  const rules: Record<string, unknown[]> = {};
   for (const { name, files } of sets) {
     for (const [path, content] of files) {
-      if (path === 'module.yaml') {
-        for (const [word, list] of Object.entries((parse(content) ?? {}) as Record<string, unknown[]>)) {
-          const known = rules[word] ??= [];
-          for (const item of list) if (!known.some((one) => JSON.stringify(one) === JSON.stringify(item))) known.push(item);
-        }
-      } else if (all.has(path) && all.get(path) !== content) {
-        throw new MappingsError(`${path} is a file of ${from.get(path)} and of ${name}: rename one, and its kind`);
-      } else {
+      const known = all.get(path);
+      if (known === undefined || known === content) {
         all.set(path, content);
         from.set(path, name);
+      } else if (path === 'module.yaml') {
+        all.set(path, bothRules(known, content));
+      } else {
+        throw new MappingsError(`${path} is a file of ${from.get(path)} and of ${name}: rename one, and its kind`);
       }
     }
   }
-  if (Object.keys(rules).length > 0) all.set('module.yaml', stringify(rules));
   return all;
+}
+
+type Rules = Record<string, unknown[]>;
+
+/** Two texts of `module.yaml` as one: every list has what either has. */
+function bothRules(first: string, second: string): string {
+  const rules = (parse(first) ?? {}) as Rules;
+  for (const [word, list] of Object.entries((parse(second) ?? {}) as Rules)) {
+    const known = new Set((rules[word] ?? []).map((item) => JSON.stringify(item)));
+    rules[word] = [...(rules[word] ?? []), ...list.filter((item) => !known.has(JSON.stringify(item)))];
+  }
+  return stringify(rules);
 }
 
 /** The command that checks a set: TRIBUTARY_BIN, else `tributary` of the PATH. */
