@@ -167,7 +167,7 @@ test('alarms of the instance by their switches, with the metric\'s own names and
   const off = (alarm: string) => names(`monitoring: { alarms: { ${alarm}: { enabled: false } } }\nintegrations: { azure: { config: { flowLogProcessor: { enabled: true } } } }`);
   const by: Record<string, RegExp> = {
     deadLetters: /DeadLetters/, errorRate: /Errors/, queueAge: /QueueAge/, partitionLag: /PartitionLag/, eventsLost: /EventsLost/,
-    accessDenied: /AccessDenied/, mappingsRefused: /MappingsRefused/, notRunning: /NotRunning/,
+    accessDenied: /AccessDenied/, mappingsRefused: /MappingsRefused/, notRunning: /NotRunning/, secretAge: /SecretAge/,
   };
   for (const [alarm, pattern] of Object.entries(by)) {
     assert.ok(all.some((name) => pattern.test(name)), alarm);
@@ -179,6 +179,13 @@ test('alarms of the instance by their switches, with the metric\'s own names and
     AlarmName: 'tributary-azure-PartitionLag-dev', Namespace: 'Tributary', MetricName: 'PartitionLag', Statistic: 'Maximum', Threshold: 77,
     Dimensions: [{ Name: 'Module', Value: 'azure' }], AlarmActions: [Match.anyValue()],
   });
+});
+
+test('the age of a secret is watched where there is one', () => {
+  const t = template('monitoring: { alarms: { secretAge: { threshold: 30 } } }\nintegrations: { azure: {} }');
+  t.hasResourceProperties('AWS::CloudWatch::Alarm', { AlarmName: 'tributary-azure-SecretAge-dev', MetricName: 'SecretAgeSeconds', Threshold: 30 * 86400 });
+  const without = ofType(azure(`{ authentication: ${FEDERATED} }`), 'AWS::CloudWatch::Alarm').map(([, alarm]) => alarm.Properties.AlarmName as string);
+  assert.ok(!without.some((name) => name.includes('SecretAge')));
 });
 
 test('every operation of the list can be granted: a resource that the stack does not know fails, by its name', () => {

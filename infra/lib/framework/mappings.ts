@@ -87,7 +87,7 @@ function bothRules(first: string, second: string): string {
 }
 
 /** The command that checks a set: TRIBUTARY_BIN, else `tributary` of the PATH. */
-const command = () => process.env.TRIBUTARY_BIN ?? 'tributary';
+const command = () => process.env.TRIBUTARY_BIN || 'tributary';
 
 /** A set on this machine, checked as far as it can be here. */
 export class MappingSet {
