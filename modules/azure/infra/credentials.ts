@@ -55,7 +55,8 @@ export class CredentialsSecret extends Construct implements Credentials {
         ...(core.sharedKey ? { encryptionKey: core.sharedKey } : {}),
       });
       acknowledge(secret, { 'AwsSolutions-SMG4': 'Azure issues what it holds: configure-secrets-manager.sh replaces it, an alarm tells its age' });
-      this.target = { arns: [secret.secretArn] };
+      // The ARN, as a reference is too; not every emulator knows that of a reference.
+      this.target = { arns: [(secret.node.defaultChild as secretsmanager.CfnSecret).attrId] };
     }
     this.variables = { [props.variable]: this.secretName };
   }
