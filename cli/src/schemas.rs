@@ -21,6 +21,10 @@ pub(crate) fn write(set: &MappingSet, out: &Path, check: bool) -> Result<u32, Fa
         let path = out.join(schema.version.as_str()).join(format!("{name}.txt"));
         let old = std::fs::read_to_string(&path).unwrap_or_default();
         let mut paths = set.targets(name);
+        // Flow logs are mapped in code, not by a file.
+        if name == tributary_azure_flowlogs::CLASS {
+            paths.extend(tributary_azure_flowlogs::PATHS.map(str::to_owned));
+        }
         // What was ever a column stays one: its path counts as wanted.
         paths.extend(old.lines().filter_map(|line| line.split_once(": ")).map(|(path, _)| path.replace("[]", "")));
         let text = Columns::derive(schema, class, PROFILES, &paths).to_text();

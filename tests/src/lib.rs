@@ -10,3 +10,4 @@ pub mod collect;
 pub mod fuse;
 pub mod stage;
 pub mod steps;
+pub mod taken;

@@ -33,6 +33,11 @@ planned is sent and committed. Several processes may share a SQLite file and the
 
 Flags win over the environment, the environment over tributary.toml (or the file that TRIBUTARY_CONFIG names).";
 
+/// How long a partition stays with a process that does not come to its next pass.
+const LEASE: Duration = Duration::from_secs(30);
+/// Longest that a process takes at its end to give its partitions up: whoever stopped it does not wait for ever.
+const LEAVING: Duration = Duration::from_secs(5);
+
 /// Flags of `run`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -165,8 +170,13 @@ async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Res
             () = stop.wait() => {}
         }
     }
-    if let Err(error) = jobs.poll.leave().await {
-        tracing::warn!("cannot give up the partitions: {error}; others take them when the leases end");
+    let left = tokio::time::timeout(LEAVING, jobs.poll.leave()).await;
+    let why = left.map_or_else(
+        |_| Some("the hub or the ledger does not answer".to_owned()),
+        |left| left.err().map(|error| error.to_string()),
+    );
+    if let Some(why) = why {
+        tracing::warn!("cannot give up the partitions: {why}; others take them when the leases end");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -191,7 +201,7 @@ async fn jobs(
     // for its next pass keeps them.
     poll.policy = Policy::WhenFree;
     poll.share = !args.once;
-    poll.lease = Duration::from_secs(args.interval.saturating_mul(3).clamp(30, 86_400));
+    poll.lease = LEASE.saturating_add(Duration::from_secs(args.interval));
     poll.initial_position = match args.initial_position {
         Start::Earliest => StartPosition::Earliest,
         Start::Latest => StartPosition::Latest,

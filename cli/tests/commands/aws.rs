@@ -20,7 +20,7 @@ const ROLE: &str = "arn:aws:iam::210987654321:role/writer";
 const LEDGER: &str = "dynamodb:tributary?ttl=expiresAt";
 
 /// Copies a bucket into a folder.
-pub(crate) async fn copy(server: &Server, bucket: &str, folder: &Path) {
+async fn copy(server: &Server, bucket: &str, folder: &Path) {
     let bucket: Bucket = format!("s3://{bucket}").parse().unwrap();
     let store = bucket.open(&server.config(), &BucketOptions::default()).unwrap();
     let objects: Vec<_> = store.list(None).try_collect().await.unwrap();
@@ -29,6 +29,21 @@ pub(crate) async fn copy(server: &Server, bucket: &str, folder: &Path) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, store.get(&object.location).await.unwrap().bytes().await.unwrap()).unwrap();
     }
+}
+
+/// What lies in the buckets is what was issued: every row once.
+pub(crate) async fn arrived_once(server: &Server, folder: &Path, issued: &Fates) {
+    copy(server, "tributary-lake", folder).await;
+    copy(server, "tributary-quarantine", folder).await;
+    let shown = run(&["inspect", "--json", "--columns", "metadata.uid", "--rows", "100000", folder.to_str().unwrap()]);
+    assert!(shown.status.success(), "{}", stderr(&shown));
+    let shown: Value = serde_json::from_str(&stdout(&shown)).unwrap();
+    let rows = shown["rows"].as_array().unwrap().iter().flat_map(|class| class["rows"].as_array().unwrap());
+    let uids: Vec<&str> = rows.map(|row| row["metadata.uid"].as_str().unwrap()).collect();
+    assert_eq!(uids.len() as u64, issued.mapped);
+    assert_eq!(uids.iter().collect::<BTreeSet<_>>().len(), uids.len(), "a record lies in the lake twice");
+    let quarantined = shown["quarantine"].as_array().unwrap().iter().map(|object| object["records"].as_u64().unwrap());
+    assert_eq!(quarantined.sum::<u64>(), issued.quarantined);
 }
 
 pub(crate) async fn counts(server: &Server, queue: &str) -> Counts {
@@ -80,20 +95,7 @@ async fn a_run_on_aws_brings_every_record_once() {
     assert_eq!(fates, issued);
     assert!(issued.routed > 0 && issued.quarantined > 0, "the samples hold of everything: {issued:?}");
 
-    // What lies in the buckets is what was said: every row once.
-    copy(&server, "tributary-lake", folder.path()).await;
-    copy(&server, "tributary-quarantine", folder.path()).await;
-    let inspect =
-        ["inspect", "--json", "--columns", "metadata.uid", "--rows", "100000", folder.path().to_str().unwrap()];
-    let shown = run(&inspect);
-    assert!(shown.status.success(), "{}", stderr(&shown));
-    let shown: Value = serde_json::from_str(&stdout(&shown)).unwrap();
-    let rows = shown["rows"].as_array().unwrap().iter().flat_map(|class| class["rows"].as_array().unwrap());
-    let uids: Vec<&str> = rows.map(|row| row["metadata.uid"].as_str().unwrap()).collect();
-    assert_eq!(uids.len() as u64, issued.mapped);
-    assert_eq!(uids.iter().collect::<BTreeSet<_>>().len(), uids.len(), "a record lies in the lake twice");
-    let quarantined = shown["quarantine"].as_array().unwrap().iter().map(|object| object["records"].as_u64().unwrap());
-    assert_eq!(quarantined.sum::<u64>(), issued.quarantined);
+    arrived_once(&server, folder.path(), &issued).await;
 
     // Calls: a lease, a plan and a commit for each partition, which has one batch; nothing twice.
     let asked = proxy.counts();

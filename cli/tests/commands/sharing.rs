@@ -1,6 +1,6 @@
 //! Several processes over one hub, ledger, queue and lake: they join, leave in order and die, and every record arrives once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use tributary_azure_samples::{Fates, Samples};
 use tributary_queue::Counts;
 use tributary_test_servers::Server;
 
-use super::aws::{copy, counts};
-use super::{Hub, run, stderr, stdout};
+use super::aws::{arrived_once, counts};
+use super::{Hub, stderr};
 
 const PARTITIONS: i64 = 6;
 /// Longest that the workers may take for a step; a dead one's lease ends after half a minute.
@@ -152,15 +152,5 @@ async fn processes_join_and_leave_without_loss_or_duplicates() {
     }
     third.ends_in_order();
 
-    copy(&server, "tributary-lake", folder).await;
-    copy(&server, "tributary-quarantine", folder).await;
-    let shown = run(&["inspect", "--json", "--columns", "metadata.uid", "--rows", "100000", folder.to_str().unwrap()]);
-    assert!(shown.status.success(), "{}", stderr(&shown));
-    let shown: Value = serde_json::from_str(&stdout(&shown)).unwrap();
-    let rows = shown["rows"].as_array().unwrap().iter().flat_map(|class| class["rows"].as_array().unwrap());
-    let uids: Vec<&str> = rows.map(|row| row["metadata.uid"].as_str().unwrap()).collect();
-    assert_eq!(uids.len() as u64, issued.mapped);
-    assert_eq!(uids.iter().collect::<BTreeSet<_>>().len(), uids.len(), "a record lies in the lake twice");
-    let quarantined = shown["quarantine"].as_array().unwrap().iter().map(|object| object["records"].as_u64().unwrap());
-    assert_eq!(quarantined.sum::<u64>(), issued.quarantined);
+    arrived_once(&server, folder, &issued).await;
 }

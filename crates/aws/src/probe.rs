@@ -1,19 +1,16 @@
 //! One signed request to a service, for whoever looks at a deployment and wants to know what is answered, headers and refusals
 //! included.
 
-use aws_smithy_runtime::client::orchestrator::operation::Operation;
-use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
-use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use bytes::Bytes;
 use tributary_telemetry::line::one_line;
 
 use crate::config::ConfigError;
 use crate::error::AwsError;
-use crate::rest::{endpoint, signing};
+use crate::rest::builder;
 
 /// Longest text of a document's element that is passed on, in characters.
 const MAX_ELEMENT: usize = 400;
@@ -81,17 +78,7 @@ impl Probe {
     /// When nothing is answered: no region, no credentials, no way to the service.
     pub async fn send(self, config: &SdkConfig) -> Result<Probed, ProbeError> {
         let Self { service, signing_name, name, method, path, headers, body } = self;
-        let region = config.region().cloned().ok_or(ConfigError::NoRegion)?;
-        let endpoint = endpoint(config, &region, service, signing_name)?;
-        let timeouts = config.timeout_config().cloned().unwrap_or_else(|| TimeoutConfig::builder().build());
-        let mut builder = Operation::builder()
-            .service_name(service)
-            .operation_name(name.split_once(':').map_or(name, |(_, operation)| operation))
-            .behavior_version(config.behavior_version().unwrap_or_else(BehaviorVersion::latest))
-            .endpoint_url(&endpoint)
-            .no_retry()
-            .timeout_config(timeouts)
-            .runtime_plugin(signing(config, region, signing_name))
+        let operation = builder(config, service, signing_name, name)?
             .serializer(move |body: String| {
                 let length = body.len();
                 let mut request = HttpRequest::new(SdkBody::from(body));
@@ -106,23 +93,15 @@ impl Probe {
             })
             .deserializer(|response: &HttpResponse| {
                 let header = |name: &str| response.headers().get(name).map(str::to_owned);
-                Ok::<_, aws_smithy_runtime_api::client::orchestrator::OrchestratorError<ErrorMetadata>>(Probed {
+                Ok::<_, OrchestratorError<ErrorMetadata>>(Probed {
                     status: response.status().as_u16(),
                     date: header("date"),
                     bucket_region: header("x-amz-bucket-region"),
                     body: Bytes::copy_from_slice(response.body().bytes().unwrap_or_default()),
                 })
-            });
-        if let Some(client) = config.http_client() {
-            builder = builder.http_client(client);
-        }
-        if let Some(sleep) = config.sleep_impl() {
-            builder = builder.sleep_impl(sleep);
-        }
-        if let Some(time) = config.time_source() {
-            builder = builder.time_source(time);
-        }
-        Ok(builder.build().invoke(body).await.map_err(|error| AwsError::of(name, &error))?)
+            })
+            .build();
+        Ok(operation.invoke(body).await.map_err(|error| AwsError::of(name, &error))?)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
 use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
-use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime::client::orchestrator::operation::{Operation, OperationBuilder};
 use aws_smithy_runtime_api::client::auth::AuthSchemeOptionResolverParams;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
@@ -54,17 +54,7 @@ impl RestCaller {
     /// When there is no region, or the endpoint is plain HTTP and not on this machine.
     pub fn new(config: &SdkConfig, operation: RestOperation) -> Result<Self, ConfigError> {
         let RestOperation { service, signing_name, name, method, path } = operation;
-        let region = config.region().cloned().ok_or(ConfigError::NoRegion)?;
-        let endpoint = endpoint(config, &region, service, signing_name)?;
-        let timeouts = config.timeout_config().cloned().unwrap_or_else(|| TimeoutConfig::builder().build());
-        let mut builder = Operation::builder()
-            .service_name(service)
-            .operation_name(name.split_once(':').map_or(name, |(_, operation)| operation))
-            .behavior_version(config.behavior_version().unwrap_or_else(BehaviorVersion::latest))
-            .endpoint_url(&endpoint)
-            .no_retry()
-            .timeout_config(timeouts)
-            .runtime_plugin(signing(config, region, signing_name))
+        let operation = builder(config, service, signing_name, name)?
             .serializer(move |body: Bytes| {
                 let length = body.len();
                 let mut request = HttpRequest::new(SdkBody::from(body));
@@ -76,17 +66,9 @@ impl RestCaller {
                 headers.insert("user-agent", concat!("tributary/", env!("CARGO_PKG_VERSION")));
                 Ok(request)
             })
-            .deserializer(answer);
-        if let Some(client) = config.http_client() {
-            builder = builder.http_client(client);
-        }
-        if let Some(sleep) = config.sleep_impl() {
-            builder = builder.sleep_impl(sleep);
-        }
-        if let Some(time) = config.time_source() {
-            builder = builder.time_source(time);
-        }
-        Ok(Self { name, operation: builder.build() })
+            .deserializer(answer)
+            .build();
+        Ok(Self { name, operation })
     }
 
     /// Sends a JSON document and returns the answer's.
@@ -98,13 +80,39 @@ impl RestCaller {
     }
 }
 
-/// By service before all, by the environment before the profile, as every client of the SDK; the service's own without.
-pub(crate) fn endpoint(
+/// One attempt at an operation, signed, at the service's endpoint and within the configuration's timeouts; what is sent and what is
+/// made of the answer is the caller's.
+pub(crate) fn builder(
     config: &SdkConfig,
-    region: &Region,
-    service: &str,
-    signing_name: &str,
-) -> Result<String, ConfigError> {
+    service: &'static str,
+    signing_name: &'static str,
+    name: &'static str,
+) -> Result<OperationBuilder, ConfigError> {
+    let region = config.region().cloned().ok_or(ConfigError::NoRegion)?;
+    let endpoint = endpoint(config, &region, service, signing_name)?;
+    let timeouts = config.timeout_config().cloned().unwrap_or_else(|| TimeoutConfig::builder().build());
+    let mut builder = Operation::builder()
+        .service_name(service)
+        .operation_name(name.split_once(':').map_or(name, |(_, operation)| operation))
+        .behavior_version(config.behavior_version().unwrap_or_else(BehaviorVersion::latest))
+        .endpoint_url(&endpoint)
+        .no_retry()
+        .timeout_config(timeouts)
+        .runtime_plugin(signing(config, region, signing_name));
+    if let Some(client) = config.http_client() {
+        builder = builder.http_client(client);
+    }
+    if let Some(sleep) = config.sleep_impl() {
+        builder = builder.sleep_impl(sleep);
+    }
+    if let Some(time) = config.time_source() {
+        builder = builder.time_source(time);
+    }
+    Ok(builder)
+}
+
+/// By service before all, by the environment before the profile, as every client of the SDK; the service's own without.
+fn endpoint(config: &SdkConfig, region: &Region, service: &str, signing_name: &str) -> Result<String, ConfigError> {
     let variable = || format!("AWS_ENDPOINT_URL_{}", service.to_uppercase().replace(' ', "_"));
     let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = key.ok().and_then(|key| config.service_config()?.load_config(key));
@@ -123,7 +131,7 @@ pub(crate) fn endpoint(
     Ok(format!("https://{signing_name}{fips}.{name}.{suffix}"))
 }
 
-pub(crate) fn signing(config: &SdkConfig, region: Region, signing_name: &'static str) -> StaticRuntimePlugin {
+fn signing(config: &SdkConfig, region: Region, signing_name: &'static str) -> StaticRuntimePlugin {
     let mut options = SigningOptions::default();
     if signing_name == "s3" {
         // S3 alone takes paths as they are, and wants the body's digest in a header.

@@ -4,6 +4,7 @@
 //! - [`group()`] sorts a batch's rows by class, account and day; [`Layout`] gives each group its key.
 //! - [`encode`] turns the events of one group into one Arrow batch by the class's static columns; [`write_parquet`] turns
 //!   that into the bytes of one lake object. [`LakeWriter`] does all of it.
+//! - [`ColumnFile`] does the same for rows by the million, from columns of codes and numbers.
 //! - [`quarantine_object`] makes one object of the records that did not become events; [`QuarantineReader`] reads it.
 //!   [`Quarantine`] is their store, and retires what went on.
 //!
@@ -20,6 +21,7 @@
 //! **Invariant:** nothing here interprets where an event came from: a batch is a name, a position is handed through.
 
 mod bucket;
+mod columnar;
 pub mod conformance;
 mod encode;
 mod group;
@@ -40,6 +42,7 @@ mod store;
 mod texts;
 
 pub use bucket::{Bucket, BucketError, BucketOptions, BucketUse, KmsKey};
+pub use columnar::{ColumnFile, Dictionary, Leaf, Leaves, Present, Slot};
 pub use encode::{Encoded, encode};
 pub use group::{Group, GroupKey, MAX_GROUPS, Misfiled, Row, group};
 pub use layout::{Account, EventDay, Layout, LayoutError, location, locations, object_key, source_name};

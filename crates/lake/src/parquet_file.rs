@@ -11,7 +11,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use tributary_ocsf::Version;
 use tributary_ocsf::columns::InvalidColumns;
@@ -58,6 +58,12 @@ pub enum LakeError {
     /// The committed columns of a class do not fit the tables.
     #[error("the committed schema does not fit the ocsf tables: {0}")]
     InvalidSchema(#[from] InvalidColumns),
+    /// The class has no such column.
+    #[error("the committed schema has no column {0}: run `tributary mappings schema` and commit the file")]
+    NoColumn(String),
+    /// What was given for a column is not what it holds: a fault of the program.
+    #[error("column {0} was given values of another type or number")]
+    Unfit(String),
     /// Arrow refused the columns.
     #[error("cannot build the columns: {0}")]
     Columns(#[from] arrow_schema::ArrowError),
@@ -75,24 +81,7 @@ pub fn write_parquet(batch: &RecordBatch, stamp: Stamp<'_>) -> Result<Vec<u8>, L
     let columns = schema.fields().iter().zip(batch.columns());
     let leaves: Vec<(ColumnPath, Spread)> = columns.flat_map(|(field, column)| leaves(field.name(), column)).collect();
     let time = leaves.iter().position(|(path, _)| path.parts() == ["time"]);
-    let zstd = Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?);
-    let sorting = time
-        .and_then(|index| i32::try_from(index).ok())
-        .map(|column_idx| vec![SortingColumn { column_idx, descending: false, nulls_first: false }]);
-    let pair = |key: &str, value: &str| KeyValue::new(key.to_owned(), value.to_owned());
-    let mut properties = WriterProperties::builder()
-        .set_created_by(concat!("tributary ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(zstd)
-        .set_data_page_size_limit(PAGE_LIMIT)
-        .set_dictionary_page_size_limit(PAGE_LIMIT)
-        .set_max_row_group_row_count(None)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_offset_index_disabled(true)
-        .set_sorting_columns(sorting)
-        .set_key_value_metadata(Some(vec![
-            pair("tributary.ocsf_version", stamp.ocsf_version),
-            pair("tributary.mappings", stamp.mappings),
-        ]));
+    let mut properties = properties(time, stamp);
     for (path, spread) in leaves {
         properties = match spread {
             Spread::Null => properties
@@ -108,4 +97,26 @@ pub fn write_parquet(batch: &RecordBatch, stamp: Stamp<'_>) -> Result<Vec<u8>, L
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options)?;
     writer.write(batch)?;
     Ok(writer.into_inner()?)
+}
+
+/// What all objects have in common. `time` is the leaf that rows are sorted by.
+pub(crate) fn properties(time: Option<usize>, stamp: Stamp<'_>) -> WriterPropertiesBuilder {
+    let zstd = ZstdLevel::try_new(ZSTD_LEVEL).map_or(Compression::UNCOMPRESSED, Compression::ZSTD);
+    let sorting = time
+        .and_then(|index| i32::try_from(index).ok())
+        .map(|column_idx| vec![SortingColumn { column_idx, descending: false, nulls_first: false }]);
+    let pair = |key: &str, value: &str| KeyValue::new(key.to_owned(), value.to_owned());
+    WriterProperties::builder()
+        .set_created_by(concat!("tributary ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(zstd)
+        .set_data_page_size_limit(PAGE_LIMIT)
+        .set_dictionary_page_size_limit(PAGE_LIMIT)
+        .set_max_row_group_row_count(None)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_sorting_columns(sorting)
+        .set_key_value_metadata(Some(vec![
+            pair("tributary.ocsf_version", stamp.ocsf_version),
+            pair("tributary.mappings", stamp.mappings),
+        ]))
 }

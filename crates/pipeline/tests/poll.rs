@@ -13,7 +13,9 @@ use object_store::memory::InMemory;
 use tributary_batch::envelope::{self, Decoded};
 use tributary_batch::{Batch, Body, SequenceNumber};
 use tributary_lake::Staging;
-use tributary_ledger::{Expected, Item, LeaseRequest, Ledger, LedgerError, MemoryLedger, PartitionKey, Policy};
+use tributary_ledger::{
+    Expected, Item, LeaseRequest, Ledger, LedgerError, MemoryLedger, PartitionKey, Policy, worker_of,
+};
 use tributary_pipeline::{Clock, PartitionReport, PartitionState, Poll, PollConfig, Stop};
 use tributary_queue::{MemoryQueue, Queue, RedrivePolicy};
 use tributary_telemetry::{Metric, Metrics};
@@ -369,6 +371,32 @@ async fn a_worker_that_joins_takes_its_share_and_nothing_is_lost_or_cut_twice() 
         numbers.sort_unstable();
         assert_eq!(numbers, (0..9_000).collect::<Vec<_>>(), "partition {partition}");
     }
+}
+
+#[tokio::test]
+async fn a_sharing_worker_keeps_its_leases_between_runs_until_it_leaves() {
+    let bench = Bench::new(4);
+    let (first, second) = (sharing(&bench, "first"), sharing(&bench, "second"));
+    let owners = async |bench: &Bench| {
+        let mut owners = Vec::new();
+        for partition in ["0", "1", "2", "3"] {
+            let item = bench.item(partition).await;
+            let running = item.lease_expires_at > bench.time.load(Ordering::SeqCst);
+            owners.push(if running { worker_of(&item.owner).to_owned() } else { String::new() });
+        }
+        owners.sort();
+        owners
+    };
+    // Nothing to read: whoever runs is seen all the same, and takes no more than its share beside another.
+    first.run(BUDGET).await.unwrap();
+    assert_eq!(owners(&bench).await, ["first"; 4]);
+    second.run(BUDGET).await.unwrap();
+    first.run(BUDGET).await.unwrap();
+    assert_eq!(owners(&bench).await, ["first", "first", "second", "second"]);
+    first.leave().await.unwrap();
+    assert_eq!(owners(&bench).await, ["", "", "second", "second"]);
+    second.run(BUDGET).await.unwrap();
+    assert_eq!(owners(&bench).await, ["second"; 4]);
 }
 
 #[tokio::test]

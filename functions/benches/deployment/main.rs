@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p tributary-functions --bench deployment`. The functions are the real program behind runtime APIs, the hub is
 //! read over AMQP, AWS is a server of its own; what is counted went through a proxy before it. `TRIBUTARY_BENCH_ALERTS` changes
-//! the number of alerts; the calls are linear in it. With `TRIBUTARY_JUDGE` the alerts are what that folder's `gen_inputs.py`
+//! the number of alerts; the calls are linear in it. `TRIBUTARY_BOOTSTRAP` names another build of the program. With `TRIBUTARY_JUDGE` the alerts are what that folder's `gen_inputs.py`
 //! writes, else the benches' own generator's: one class, three subscriptions, filed under one day.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
@@ -24,12 +24,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use tributary_azure_eventhub_emulator::Event;
+use tributary_tests::taken::{cpu_seconds, peak_mb};
 
 use process::Function;
 use stack::{BUCKETS, HUB, Stack, event, failed};
 
 /// Five batches of 2,000 are what Lambda hands over at once.
 const BATCH: usize = 2_000;
+/// Bytes that SQS charges as one request.
+const UNIT: usize = 64 << 10;
 const HANDLERS: [&str; 5] =
     ["eventhub-processor", "event-transformer", "securityhub-processor", "flowlog-processor", "security-lake-source"];
 /// Settings of a deployment whose events go to the lake alone.
@@ -39,7 +42,10 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         size_and_start().await;
-        memory_of_many_partitions().await;
+        // More than once: what is in memory at the same time is another each time.
+        for _ in 0..3 {
+            memory_of_many_partitions().await;
+        }
         million("the lake alone", &LAKE_ALONE, alerts()).await;
         million("lake, Security Hub and CloudTrail Lake", &[], alerts() / 5).await;
     });
@@ -51,10 +57,11 @@ fn alerts() -> usize {
 
 /// The program's size, and the time from its start to its first question for an event.
 async fn size_and_start() {
-    let bootstrap = std::path::Path::new(env!("CARGO_BIN_EXE_bootstrap"));
+    let program = process::program();
+    let bootstrap = std::path::Path::new(&program);
     let stripped = tempfile::NamedTempFile::new().unwrap();
     let mut strip = std::process::Command::new("strip");
-    strip.arg("--strip-debug").arg("-o").arg(stripped.path()).arg(bootstrap);
+    strip.arg("--strip-all").arg("-o").arg(stripped.path()).arg(bootstrap);
     let size = |path: &std::path::Path| std::fs::metadata(path).unwrap().len() as f64 / 1e6;
     match strip.status() {
         Ok(status) if status.success() => println!("size: {:.1} MB unzipped", size(stripped.path())),
@@ -107,15 +114,15 @@ async fn million(what: &str, settings: &[(&str, &str)], count: usize) {
     calls.add("eventhub-processor", &processor, answers.len());
 
     let mut transformer = stack.function_with("event-transformer", settings, Box::new(|_| None));
-    let (invocations, polls) = hand_over(&stack, "events", &mut transformer).await;
-    calls.add("event-transformer", &transformer, invocations);
-    calls.sqs += polls;
+    let handed = hand_over(&stack, "events", &mut transformer).await;
+    calls.add("event-transformer", &transformer, handed.invocations);
+    calls.poll(&handed);
 
     if settings.is_empty() {
         let mut importer = stack.function_with("securityhub-processor", settings, Box::new(|_| None));
-        let (invocations, polls) = hand_over(&stack, "findings", &mut importer).await;
-        calls.add("securityhub-processor", &importer, invocations);
-        calls.sqs += polls;
+        let handed = hand_over(&stack, "findings", &mut importer).await;
+        calls.add("securityhub-processor", &importer, handed.invocations);
+        calls.poll(&handed);
     }
     calls.print();
     let folder = tempfile::tempdir().unwrap();
@@ -125,16 +132,26 @@ async fn million(what: &str, settings: &[(&str, &str)], count: usize) {
     println!("the lake: {objects} objects, {:.0} bytes an alert", bytes as f64 / count as f64);
 }
 
-/// Hands over as Lambda's poller does: up to ten messages and 6 MB. The invocations, and the requests of SQS that a poller
-/// makes for them: one to receive and one to delete.
-async fn hand_over(stack: &Stack, queue: &str, function: &mut Function) -> (usize, usize) {
-    let mut invocations = 0;
+/// What a queue's messages came to.
+#[derive(Default)]
+struct Handed {
+    invocations: usize,
+    /// What SQS charges for sending them and for handing them to Lambda's poller: 64 KB are one.
+    units: usize,
+}
+
+/// Hands over as Lambda's poller does: up to ten messages and 6 MB.
+async fn hand_over(stack: &Stack, queue: &str, function: &mut Function) -> Handed {
+    let mut handed = Handed::default();
     loop {
         let batch = stack.take(queue).await;
         if batch.is_empty() {
-            return (invocations, 2 * invocations);
+            return handed;
         }
-        invocations += 1;
+        let sizes = batch.iter().map(|message| message.body.len());
+        handed.invocations += 1;
+        handed.units += sizes.clone().map(|size| size.div_ceil(UNIT)).sum::<usize>();
+        handed.units += sizes.sum::<usize>().div_ceil(UNIT);
         assert!(failed(&function.invoke(&event(&batch))).is_empty());
         stack.settle(queue, &batch, &Default::default()).await;
     }
@@ -142,25 +159,12 @@ async fn hand_over(stack: &Stack, queue: &str, function: &mut Function) -> (usiz
 
 /// Puts alerts into the hub, as many in each partition.
 fn fill(stack: &Stack, partitions: u32, count: usize) {
-    let (alerts, hub) = (inputs(), stack.hub.hub(HUB).unwrap());
+    let alerts: Vec<Bytes> = inputs::given(BATCH).1.into_iter().map(Bytes::from).collect();
+    let hub = stack.hub.hub(HUB).unwrap();
     for partition in 0..partitions {
         let share = alerts.iter().cycle().take(count / partitions as usize);
         hub.publish_all(partition, share.map(|body| Event::new(body.clone()))).unwrap();
     }
-}
-
-/// Alerts of three subscriptions, as many as a batch holds.
-fn inputs() -> Vec<Bytes> {
-    let Ok(tools) = std::env::var("TRIBUTARY_JUDGE") else {
-        return inputs::alerts(BATCH, 42).into_iter().map(Bytes::from).collect();
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let mut run = std::process::Command::new("python3");
-    run.arg(format!("{tools}/gen_inputs.py")).arg(folder.path());
-    let output = run.args(["--alerts", &BATCH.to_string(), "--tuples", "60"]).output();
-    assert!(output.expect("python3 must run when TRIBUTARY_JUDGE is set").status.success());
-    let text = std::fs::read_to_string(folder.path().join("alerts_eventhub.jsonl")).unwrap();
-    text.lines().map(|line| Bytes::copy_from_slice(line.as_bytes())).collect()
 }
 
 /// Rows, objects and bytes below a folder.
@@ -181,7 +185,9 @@ fn lake(folder: &std::path::Path) -> (u64, u64, u64) {
 #[derive(Default)]
 struct Calls {
     of_a_million: f64,
-    sqs: usize,
+    /// Of Lambda's poller: for each invocation one request to receive and one to delete.
+    polls: usize,
+    units: usize,
     counts: BTreeMap<&'static str, u64>,
     functions: Vec<String>,
 }
@@ -206,13 +212,20 @@ impl Calls {
         }
     }
 
+    fn poll(&mut self, handed: &Handed) {
+        self.polls += 2 * handed.invocations;
+        // Deleting is charged as one.
+        self.units += handed.units + handed.invocations;
+    }
+
     fn print(&self) {
         println!("| function | invocations | CPU time | peak memory | requests |\n|---|---|---|---|---|");
         self.functions.iter().for_each(|line| println!("{line}"));
         let of = |name: &str| self.counts.get(name).copied().unwrap_or(0) as f64 * self.of_a_million;
-        let sqs = of("SQS") + self.sqs as f64 * self.of_a_million;
+        let sqs = of("SQS") + self.polls as f64 * self.of_a_million;
+        let units = self.units as f64 * self.of_a_million;
         println!(
-            "\nin all: {sqs:.0} SQS requests (Lambda's poller included), {:.0} DynamoDB writes, {:.0} S3 puts",
+            "\nin all: {sqs:.0} SQS requests (Lambda's poller included), charged as {units:.0}, {:.0} DynamoDB writes, {:.0} S3 puts",
             of("DynamoDB writes"),
             of("S3 puts")
         );
@@ -240,18 +253,4 @@ fn kind(operation: &str) -> &'static str {
         operation if operation.starts_with("POST") => "POST",
         _ => "other",
     }
-}
-
-/// CPU seconds of a process, from /proc.
-fn cpu_seconds(process: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    [11, 12].iter().map(|index| fields[*index].parse::<f64>().unwrap()).sum::<f64>() / 100.0
-}
-
-/// Peak of resident memory in MB, from /proc.
-fn peak_mb(process: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }

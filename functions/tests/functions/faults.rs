@@ -344,7 +344,6 @@ async fn dead_letters_are_worked_through_by_a_direct_invocation() {
     stack.calls.assert_needed(&[
         "event-transformer sqs:ReceiveMessage deadLetterQueue (always)",
         "event-transformer sqs:DeleteMessage deadLetterQueue (always)",
-        "event-transformer sqs:ChangeMessageVisibility deadLetterQueue (always)",
         "event-transformer sqs:GetQueueAttributes deadLetterQueue (always)",
     ]);
 }

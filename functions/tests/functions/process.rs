@@ -31,9 +31,14 @@ pub(crate) struct Function {
     proxies: Vec<Proxy>,
 }
 
+/// The functions' program: what cargo built for this, or what `TRIBUTARY_BOOTSTRAP` names, such as the one out of the package.
+pub(crate) fn program() -> String {
+    std::env::var("TRIBUTARY_BOOTSTRAP").unwrap_or_else(|_| env!("CARGO_BIN_EXE_bootstrap").to_owned())
+}
+
 /// The command that starts a handler, without any variable of this process that could steer it.
 pub(crate) fn command(handler: &str, variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bootstrap"));
+    let mut command = Command::new(program());
     command.env_clear().env("_HANDLER", handler).envs(LAMBDA).envs(variables.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

@@ -3,6 +3,21 @@
 //! The shape and size are those of real alerts (3.6 KB on average): flat PascalCase names, seven-digit fractions, five
 //! entities, a long description, four remediation steps, blanks after commas and colons.
 
+use std::process::Command;
+
+/// `count` alerts, and where they are from: with `TRIBUTARY_JUDGE` from that folder's `gen_inputs.py`, else from here.
+pub(crate) fn given(count: usize) -> (&'static str, Vec<String>) {
+    let Ok(tools) = std::env::var("TRIBUTARY_JUDGE") else { return ("the bench's own generator", alerts(count, 42)) };
+    let folder = std::env::temp_dir().join(format!("tributary-bench-{}", std::process::id()));
+    let mut command = Command::new("python3");
+    command.arg(format!("{tools}/gen_inputs.py")).arg(&folder).args(["--alerts", &count.to_string(), "--tuples", "60"]);
+    let output = command.output().expect("python3 must run when TRIBUTARY_JUDGE is set");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(folder.join("alerts_eventhub.jsonl")).unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    ("gen_inputs.py", text.lines().map(str::to_owned).collect())
+}
+
 /// SplitMix64: small, and the same everywhere.
 struct Random(u64);
 

@@ -57,7 +57,7 @@ fn kinds(rounds: usize, wanted: Option<&str>) {
 }
 
 fn alerts(rounds: usize, wanted: &str) {
-    let (source, alerts) = input();
+    let (source, alerts) = inputs::given(BATCH);
     let bytes: usize = alerts.iter().map(String::len).sum();
     println!(
         "{} alerts from {source}, {} bytes each on average, {rounds} rounds; CPU time of one thread, best round",
@@ -68,23 +68,6 @@ fn alerts(rounds: usize, wanted: &str) {
     let chain = Chain::new(alerts);
     chain.check();
     stages(&chain, rounds, bytes, wanted);
-}
-
-fn input() -> (&'static str, Vec<String>) {
-    let Ok(tools) = std::env::var("TRIBUTARY_JUDGE") else {
-        return ("the bench's own generator", inputs::alerts(BATCH, 42));
-    };
-    let folder = std::env::temp_dir().join(format!("tributary-bench-{}", std::process::id()));
-    let output = Command::new("python3")
-        .arg(format!("{tools}/gen_inputs.py"))
-        .arg(&folder)
-        .args(["--alerts", &BATCH.to_string(), "--tuples", "60"])
-        .output()
-        .expect("python3 must run when TRIBUTARY_JUDGE is set");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = std::fs::read_to_string(folder.join("alerts_eventhub.jsonl")).unwrap();
-    std::fs::remove_dir_all(folder).unwrap();
-    ("gen_inputs.py", text.lines().map(str::to_owned).collect())
 }
 
 /// What a process does before its first event: read the tables, compile every mapping file.

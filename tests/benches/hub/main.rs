@@ -25,6 +25,7 @@ use tributary_ocsf::Version;
 use tributary_pipeline::{Clock, Poll, PollConfig, Stop, Transform, TransformConfig, Transformer};
 use tributary_queue::{RedrivePolicy, SqliteQueue};
 use tributary_telemetry::Metrics;
+use tributary_tests::taken::{cpu_seconds, peak_mb};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -49,7 +50,7 @@ fn measure() {
         let (mut hub, connection) = start(&["--serve", &partitions.to_string(), &count.to_string()]);
         let output = Command::new(std::env::current_exe().unwrap()).args(["--read", &connection]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let served = ticks(hub.id());
+        let served = cpu_seconds(hub.id());
         hub.kill().unwrap();
         hub.wait().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
@@ -69,21 +70,6 @@ fn start(arguments: &[&str]) -> (Child, String) {
     (child, line.trim().to_owned())
 }
 
-/// CPU seconds of a process, from /proc.
-fn ticks(process: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let sum: f64 = [11, 12].iter().filter_map(|index| fields.get(*index)?.parse::<f64>().ok()).sum();
-    sum / 100.0
-}
-
-/// Peak of resident memory in MB, from /proc.
-fn peak() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or_default() / 1_024.0
-}
-
 fn env(name: &str, default: usize) -> usize {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
 }
@@ -93,24 +79,13 @@ fn serve(partitions: u32, count: usize) {
     let emulator = Emulator::builder().hub(HubConfig::new(HUB, partitions)).listen("127.0.0.1:0").start();
     let emulator = runtime.block_on(emulator).unwrap();
     let hub = emulator.hub(HUB).unwrap();
-    let alerts = if count == 0 { Vec::new() } else { alerts() };
+    let alerts = if count == 0 { Vec::new() } else { inputs::given(2_000).1 };
     for index in 0..count {
         hub.publish(index as u32 % partitions, Event::new(alerts[index % alerts.len()].clone())).unwrap();
     }
     println!("{}", emulator.connection_string(HUB));
     // Until the parent goes.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
-}
-
-fn alerts() -> Vec<String> {
-    let Ok(tools) = std::env::var("TRIBUTARY_JUDGE") else { return inputs::alerts(2_000, 42) };
-    let folder = tempfile::tempdir().unwrap();
-    let script = format!("{tools}/gen_inputs.py");
-    let run =
-        Command::new("python3").arg(script).arg(folder.path()).args(["--alerts", "2000", "--tuples", "60"]).output();
-    assert!(run.expect("python3 must run when TRIBUTARY_JUDGE is set").status.success());
-    let text = std::fs::read_to_string(folder.path().join("alerts_eventhub.jsonl")).unwrap();
-    text.lines().map(str::to_owned).collect()
 }
 
 fn read(connection: &str) {
@@ -148,8 +123,8 @@ fn read(connection: &str) {
     println!(
         "{events} events, {records} records in {wall:.2} s ({:.0}/s), {:.2} s of CPU, peak {:.0} MB",
         records as f64 / wall,
-        ticks(std::process::id()),
-        peak()
+        cpu_seconds(std::process::id()),
+        peak_mb(std::process::id())
     );
 }
 

@@ -155,16 +155,15 @@ impl BlobClient {
             url.query_pairs_mut().append_pair("marker", marker);
         }
         let (_, body) = self.ask(account, get(url), MAX_LIST).await?;
-        let body = utf8(body)?;
-        let blobs = xml::elements(&body, "Blob").filter_map(|blob| {
-            let path = xml::text(blob, "Name")?.into_owned();
-            let etag = xml::text(blob, "Etag").map(|etag| bare(&etag).to_owned()).unwrap_or_default();
-            let length = xml::text(blob, "Content-Length").and_then(|length| length.parse().ok()).unwrap_or(0);
-            let name = BlobName { account: account.to_owned(), container: container.to_owned(), path };
-            Some(Listed { name, etag, length })
+        let page: xml::Listing = xml::parse(&body).ok_or_else(|| {
+            BlobError::Refused(format!("storage account {account} gives a listing that cannot be read"))
+        })?;
+        let blobs = page.blobs.blob.into_iter().map(|blob| Listed {
+            name: BlobName { account: account.to_owned(), container: container.to_owned(), path: blob.name },
+            etag: bare(&blob.properties.etag).to_owned(),
+            length: blob.properties.length,
         });
-        let next = xml::text(&body, "NextMarker").filter(|next| !next.is_empty()).map(|next| next.into_owned());
-        Ok(Page { blobs: blobs.collect(), next })
+        Ok(Page { blobs: blobs.collect(), next: page.next_marker.filter(|next| !next.is_empty()) })
     }
 
     /// Makes a container, if it is not there. For stores on this machine.
@@ -338,24 +337,18 @@ async fn answer(account: &str, sent: reqwest::Result<Response>, most: usize) -> 
     }
 }
 
-fn utf8(body: Vec<u8>) -> Result<String, BlobError> {
-    String::from_utf8(body).map_err(|_| BlobError::Refused("a storage account's answer is not UTF-8".to_owned()))
-}
-
 #[async_trait]
 impl BlobStore for BlobClient {
     async fn blocks(&self, blob: &BlobName) -> Result<BlockList, BlobError> {
         let mut url = self.url(&blob.account, &blob.container, &blob.path)?;
         url.query_pairs_mut().extend_pairs([("comp", "blocklist"), ("blocklisttype", "committed")]);
         let (head, body) = self.ask(&blob.account, get(url), MAX_LIST).await?;
-        let body = utf8(body)?;
         let broken =
             || BlobError::Refused(format!("storage account {} gives a block list that cannot be read", blob.account));
-        let mut blocks = Vec::new();
-        for block in xml::elements(&body, "Block") {
-            let id = xml::text(block, "Name").ok_or_else(broken)?.into_owned();
+        let list: xml::Blocks = xml::parse(&body).ok_or_else(broken)?;
+        let mut blocks = Vec::with_capacity(list.committed.block.len());
+        for xml::Block { name: id, size } in list.committed.block {
             base64::engine::general_purpose::STANDARD.decode(&id).map_err(|_| broken())?;
-            let size = xml::text(block, "Size").and_then(|size| size.parse().ok()).ok_or_else(broken)?;
             blocks.push(Block { id, size });
         }
         let length = head.blob_length.unwrap_or_else(|| crate::blocks::length(&blocks));

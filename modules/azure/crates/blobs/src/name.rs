@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use serde::Deserialize;
 use tributary_ledger::{CursorKey, CursorKeyError};
@@ -197,26 +198,8 @@ fn check_path(path: &str) -> Result<(), Refusal> {
 
 /// Percent-decoding; what is no escape stands for itself.
 fn decoded(text: &str) -> Result<String, Refusal> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escape = after.get(..2).filter(|_| first == b'%').and_then(|digits| {
-            let digits =
-                std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|d| d.is_ascii_hexdigit()))?;
-            u8::from_str_radix(digits, 16).ok()
-        });
-        match escape {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| Refusal::Address("it is not UTF-8"))
+    let text = percent_decode_str(text).decode_utf8().map_err(|_| Refusal::Address("it is not UTF-8"))?;
+    Ok(text.into_owned())
 }
 
 #[cfg(test)]

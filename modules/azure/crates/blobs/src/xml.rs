@@ -1,76 +1,104 @@
-//! The little XML that the service answers with: flat elements in lists, no attributes that matter.
+//! The XML documents that the service answers with.
+//!
+//! Source: Azure Blob Storage REST API, "Get Block List" and "List Blobs".
 
-use std::borrow::Cow;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-/// The texts between `<name>` and `</name>`, one after another. Nothing is decoded.
-pub(crate) fn elements<'x>(xml: &'x str, name: &str) -> impl Iterator<Item = &'x str> {
-    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-    let mut rest = xml;
-    std::iter::from_fn(move || {
-        let (_, after) = rest.split_once(&open)?;
-        let (inner, after) = after.split_once(&close)?;
-        rest = after;
-        Some(inner)
-    })
+/// A committed block list.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Blocks {
+    #[serde(rename = "CommittedBlocks", default)]
+    pub(crate) committed: Committed,
 }
 
-/// The first such text, decoded.
-pub(crate) fn text<'x>(xml: &'x str, name: &str) -> Option<Cow<'x, str>> {
-    elements(xml, name).next().map(decoded)
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Committed {
+    #[serde(rename = "Block", default)]
+    pub(crate) block: Vec<Block>,
 }
 
-/// Entities and characters by number become what they stand for.
-fn decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains('&') {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('&') {
-        out.push_str(before);
-        let found = after.split_once(';').and_then(|(entity, after)| Some((character(entity)?, after)));
-        match found {
-            Some((character, after)) => {
-                out.push(character);
-                rest = after;
-            }
-            None => {
-                out.push('&');
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    Cow::Owned(out)
+#[derive(Debug, Deserialize)]
+pub(crate) struct Block {
+    #[serde(rename = "Name")]
+    pub(crate) name: String,
+    #[serde(rename = "Size")]
+    pub(crate) size: u64,
 }
 
-fn character(entity: &str) -> Option<char> {
-    match entity {
-        "amp" => Some('&'),
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        _ => {
-            let number = entity.strip_prefix('#')?;
-            let code = match number.strip_prefix(['x', 'X']) {
-                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-                None => number.parse().ok()?,
-            };
-            char::from_u32(code)
-        }
-    }
+/// A page of a container's blobs.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Listing {
+    #[serde(rename = "Blobs", default)]
+    pub(crate) blobs: Blobs,
+    #[serde(rename = "NextMarker")]
+    pub(crate) next_marker: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Blobs {
+    #[serde(rename = "Blob", default)]
+    pub(crate) blob: Vec<Blob>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Blob {
+    #[serde(rename = "Name")]
+    pub(crate) name: String,
+    #[serde(rename = "Properties")]
+    pub(crate) properties: Properties,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Properties {
+    #[serde(rename = "Etag", default)]
+    pub(crate) etag: String,
+    #[serde(rename = "Content-Length", default)]
+    pub(crate) length: u64,
+}
+
+/// A document; `None` when it is none of this kind.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    quick_xml::de::from_reader(body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     #[test]
-    fn names_are_decoded_and_lists_are_flat() {
-        let xml = "<Blobs><Blob><Name>a&amp;b&#x41;&#66;&lt;&nope;&</Name></Blob><Blob><Name>c</Name></Blob></Blobs>";
-        let names: Vec<_> = elements(xml, "Blob").filter_map(|blob| text(blob, "Name")).collect();
-        assert_eq!(names, ["a&bAB<&nope;&", "c"]);
-        assert_eq!(text("<a>", "a"), None);
+    fn names_are_decoded_and_what_is_missing_is_said() {
+        let blob = |name: &str| {
+            format!(
+                "<Blob><Name>{name}</Name><Properties><Last-Modified>x</Last-Modified><Etag>0x1</Etag>\
+                 <Content-Length>12</Content-Length></Properties><OrMetadata /></Blob>"
+            )
+        };
+        let head = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults ServiceEndpoint=\"x\"><Prefix>p</Prefix>";
+        let page = format!(
+            "{head}<Blobs>{}{}</Blobs><NextMarker>m&amp;n</NextMarker></EnumerationResults>",
+            blob("a&amp;b&#x41;&#66;&lt;"),
+            blob("c d")
+        );
+        let page: Listing = parse(page.as_bytes()).unwrap();
+        let names: Vec<&str> = page.blobs.blob.iter().map(|blob| blob.name.as_str()).collect();
+        assert_eq!(names, ["a&bAB<", "c d"]);
+        assert_eq!((page.blobs.blob[0].properties.length, page.next_marker.as_deref()), (12, Some("m&n")));
+        let empty: Listing = parse(format!("{head}<Blobs /><NextMarker /></EnumerationResults>").as_bytes()).unwrap();
+        assert!(empty.blobs.blob.is_empty() && empty.next_marker.unwrap_or_default().is_empty());
+
+        let list = b"<?xml version=\"1.0\"?><BlockList><CommittedBlocks><Block><Name>QQ==</Name><Size>7</Size></Block></CommittedBlocks></BlockList>";
+        let list: Blocks = parse(list).unwrap();
+        assert_eq!((list.committed.block[0].name.as_str(), list.committed.block[0].size), ("QQ==", 7));
+        let none: Blocks = parse(b"<BlockList><CommittedBlocks /></BlockList>").unwrap();
+        assert!(none.committed.block.is_empty());
+        for broken in [
+            "",
+            "<BlockList>",
+            "<BlockList><CommittedBlocks><Block><Name>QQ==</Name><Size>x</Size></Block></CommittedBlocks></BlockList>",
+        ] {
+            assert!(parse::<Blocks>(broken.as_bytes()).is_none(), "{broken}");
+        }
     }
 }

@@ -1,0 +1,455 @@
+//! Records of one blob on their way into the lake.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tributary_batch::BatchId;
+use tributary_lake::{
+    Account, EventDay, LakeError, LakeObject, LakeObjects, Layout, Leaves, MAX_GROUPS, Misfiled, Outcome,
+    OutcomeBuilder, QuarantineEntry, QuarantineError, QuarantineObject, quarantine_object, received_at,
+};
+use tributary_mapping::{Reason, parse_timestamp, redact_text};
+use tributary_ocsf::columns::Columns;
+use tributary_ocsf::{Schema, Version};
+
+use crate::columns::object::{CLASS, CLASS_UID, MAPPING, object};
+use crate::columns::rows::{BadTuple, Rows};
+use crate::columns::texts::ABSENT;
+use crate::parse::record::{self, Head, Refusal};
+use crate::place::PathHints;
+
+/// Rows of an object, unless configured otherwise. A row takes 62 bytes before it is written.
+const ROWS: usize = 512 * 1_024;
+/// Bytes of quarantined text after which an object of it is made.
+const QUARANTINED: usize = 8 << 20;
+/// Bytes of texts outside of tuples after which an object is made: dictionaries stay small enough for a page.
+const TEXTS: usize = 512 * 1_024;
+
+/// Why a part cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlowLogError {
+    /// No object could be made.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// No quarantine object could be made.
+    #[error(transparent)]
+    Quarantine(#[from] QuarantineError),
+    /// The layout has no place for flows.
+    #[error("no source is configured for class network_activity (4001): register one and add its location")]
+    NoSource,
+    /// The part's name cannot be that of several objects.
+    #[error("{0:?} is too long for the name of several objects: at most 116 characters")]
+    Name(String),
+}
+
+/// Turns flow logs into lake objects. One serves a whole process.
+#[derive(Debug)]
+pub struct FlowLogs {
+    version: Version,
+    layout: Layout,
+    leaves: Leaves,
+    module: String,
+    rows: usize,
+}
+
+/// The blob that records are from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'s> {
+    /// Storage account, container and the blob's name, or for a file its path alone: what ids are made from, and where a
+    /// subscription, a region and the hour may stand.
+    pub name: &'s str,
+    /// Stands in for the time of records without one, in milliseconds since 1970-01-01T00:00:00Z.
+    pub received: i64,
+}
+
+/// What names a record in its blob, whatever fragment of it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RecordKey<'k> {
+    /// Its `time`, in milliseconds since 1970-01-01T00:00:00Z; 0 where it has none.
+    pub time: i64,
+    /// Its `macAddress`, upper case; empty where it has none.
+    pub mac: &'k str,
+    /// Which one of the blob's records of this time and MAC it is, from 0.
+    pub ordinal: u32,
+}
+
+/// What is ready to be put.
+#[derive(Debug)]
+pub struct Made {
+    /// The part's name; of its second outcome and further ones with `-1`, `-2` and so on behind it.
+    pub name: BatchId,
+    /// Objects for the lake.
+    pub objects: LakeObjects,
+    /// What could not be taken.
+    pub quarantine: Option<QuarantineObject>,
+}
+
+impl Made {
+    /// As an outcome, to be staged or published.
+    pub fn outcome(&self) -> Outcome {
+        OutcomeBuilder::new(self.name.clone(), MAPPING, 0)
+            .lake(&self.objects)
+            .quarantine(self.quarantine.as_ref())
+            .build()
+    }
+}
+
+/// What a part came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records that were taken, in part or whole, or refused.
+    pub records: u64,
+    /// Tuples in objects.
+    pub tuples: u64,
+    /// Objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Records and tuples in quarantine, by reason.
+    pub quarantined: BTreeMap<&'static str, u64>,
+    /// Tuples filed under another day than their own.
+    pub outside_window: u64,
+    /// Tuples filed under another account than their own.
+    pub over_group_limit: u64,
+}
+
+impl Counts {
+    /// Adds another part's.
+    pub fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        self.tuples += other.tuples;
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+        self.outside_window += other.outside_window;
+        self.over_group_limit += other.over_group_limit;
+        for (reason, count) in &other.quarantined {
+            *self.quarantined.entry(reason).or_default() += count;
+        }
+    }
+}
+
+impl FlowLogs {
+    /// Flow logs as events of an OCSF version, to where a layout puts them. `module` names the module in quarantine's paths.
+    ///
+    /// # Errors
+    /// When the layout has no source for the class, or the committed columns lack one.
+    pub fn new(version: Version, layout: Layout, module: impl Into<String>) -> Result<Self, FlowLogError> {
+        let schema = Schema::get(version);
+        let missing = LakeError::NoSchema { version, class: CLASS };
+        let columns = Columns::embedded(schema, CLASS).ok_or(missing)?.map_err(LakeError::from)?;
+        layout.location(CLASS_UID).ok_or(FlowLogError::NoSource)?;
+        Ok(Self { version, layout, leaves: Leaves::new(&columns)?, module: module.into(), rows: ROWS })
+    }
+
+    /// With at most this many rows an object.
+    #[must_use]
+    pub fn rows_per_object(mut self, rows: usize) -> Self {
+        self.rows = rows.clamp(1, 1 << 20);
+        self
+    }
+
+    /// A part under this name: the same records under the same name make the same objects.
+    pub fn part(&self, name: BatchId, source: Source<'_>) -> Part<'_> {
+        let digest = Sha256::digest(source.name.as_bytes());
+        let mut blob = [0; 12];
+        hex(&digest, &mut blob);
+        Part {
+            logs: self,
+            name,
+            source: source.name.to_owned(),
+            received: source.received,
+            hints: PathHints::of(source.name),
+            blob,
+            rows: Rows::default(),
+            ordinals: HashMap::new(),
+            entries: Vec::new(),
+            held: 0,
+            texts: 0,
+            ready: Vec::new(),
+            made: 0,
+            counts: Counts::default(),
+        }
+    }
+}
+
+/// A record or tuple for quarantine.
+#[derive(Debug)]
+struct Entry {
+    reason: Reason,
+    detail: &'static str,
+    position: serde_json::Value,
+    received: i64,
+    raw: String,
+}
+
+/// Some records of one blob: takes them one by one, and makes objects when there is enough for one.
+#[derive(Debug)]
+pub struct Part<'f> {
+    logs: &'f FlowLogs,
+    name: BatchId,
+    source: String,
+    received: i64,
+    hints: PathHints,
+    /// Digits that name the blob.
+    blob: [u8; 12],
+    rows: Rows,
+    ordinals: HashMap<(i64, String), u32>,
+    entries: Vec<Entry>,
+    /// Bytes of the entries.
+    held: usize,
+    texts: usize,
+    ready: Vec<Made>,
+    made: u32,
+    counts: Counts,
+}
+
+impl Part<'_> {
+    /// Takes a record whose key is known.
+    ///
+    /// # Errors
+    /// When an object cannot be made, which no record brings about.
+    pub fn record(&mut self, key: RecordKey<'_>, bytes: &[u8]) -> Result<(), FlowLogError> {
+        self.take(key, bytes, record::head(bytes))
+    }
+
+    /// Takes the blob's next record, if it is wanted: its ordinal is counted over all records that were given to this part.
+    /// Returns whether it was.
+    ///
+    /// # Errors
+    /// When an object cannot be made, which no record brings about.
+    pub fn read(&mut self, bytes: &[u8], wanted: impl FnOnce(RecordKey<'_>) -> bool) -> Result<bool, FlowLogError> {
+        let head = record::head(bytes);
+        let (time, mac) = head.as_ref().map_or((0, String::new()), key);
+        let next = self.ordinals.entry((time, mac.clone())).or_default();
+        let key = RecordKey { time, mac: &mac, ordinal: *next };
+        *next = next.saturating_add(1);
+        if !wanted(key) {
+            return Ok(false);
+        }
+        self.take(key, bytes, head)?;
+        Ok(true)
+    }
+
+    fn take(&mut self, key: RecordKey<'_>, bytes: &[u8], head: Result<Head<'_>, Refusal>) -> Result<(), FlowLogError> {
+        self.counts.records += 1;
+        let mark = self.rows.begin(self.uid(key), &self.hints, self.received);
+        let read = head.and_then(|head| record::record(bytes, &head, &mut self.rows));
+        let position = |rest: serde_json::Value| {
+            let record = json!({"time": key.time, "mac": key.mac, "ordinal": key.ordinal});
+            let mut all = json!({"blob": self.source, "record": record});
+            if let (Some(all), serde_json::Value::Object(rest)) = (all.as_object_mut(), rest) {
+                all.extend(rest);
+            }
+            all
+        };
+        let received = if key.time > 0 { key.time } else { self.received };
+        let mut entries: Vec<Entry> = Vec::new();
+        match read {
+            Ok(()) => {
+                for BadTuple { fault, flow, group, number, raw } in self.rows.bad.drain(..) {
+                    let reason =
+                        if fault.ends_with("decision or state") { Reason::MissingRequired } else { Reason::Invalid };
+                    let position = position(json!({"flow": flow, "group": group, "tuple": number}));
+                    entries.push(Entry { reason, detail: fault, position, received, raw: redacted(&raw) });
+                }
+            }
+            Err(Refusal { reason, detail }) => {
+                self.rows.back(mark);
+                entries.push(Entry { reason, detail, position: position(json!({})), received, raw: redacted(bytes) });
+            }
+        }
+        for entry in &entries {
+            *self.counts.quarantined.entry(entry.reason.as_str()).or_default() += 1;
+            self.held += entry.raw.len() + 256;
+        }
+        self.entries.append(&mut entries);
+        self.texts = self.rows.texts.bytes();
+        if self.rows.len() >= self.logs.rows || self.held >= QUARANTINED || self.texts >= TEXTS {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// What is ready so far, and from now on no longer here.
+    pub fn ready(&mut self) -> Vec<Made> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// No record follows: what is left, and what the part came to.
+    ///
+    /// # Errors
+    /// When an object cannot be made.
+    pub fn finish(mut self) -> Result<(Vec<Made>, Counts), FlowLogError> {
+        self.flush()?;
+        Ok((self.ready, self.counts))
+    }
+
+    /// `{12 digits of the blob}-{12 digits of the record}-`
+    fn uid(&self, key: RecordKey<'_>) -> [u8; 26] {
+        let mut record = [0; 12];
+        hex(&Sha256::digest(format!("{}#{}#{}", key.time, key.mac, key.ordinal)), &mut record);
+        let mut uid = [b'-'; 26];
+        let bytes = self.blob.iter().chain(b"-").chain(&record);
+        uid.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
+        uid
+    }
+
+    fn next_name(&mut self) -> Result<BatchId, FlowLogError> {
+        let number = self.made;
+        self.made += 1;
+        if number == 0 {
+            return Ok(self.name.clone());
+        }
+        BatchId::parse(&format!("{}-{number}", self.name)).map_err(|_| FlowLogError::Name(self.name.to_string()))
+    }
+
+    /// Makes objects of all rows and entries.
+    fn flush(&mut self) -> Result<(), FlowLogError> {
+        if self.rows.len() == 0 && self.entries.is_empty() {
+            return Ok(());
+        }
+        let groups = groups(&self.rows);
+        let pieces = groups.iter().map(|group| group.order.len().div_ceil(self.logs.rows)).max().unwrap_or(0).max(1);
+        for piece in 0..pieces {
+            let name = self.next_name()?;
+            let mut objects = LakeObjects::default();
+            for group in &groups {
+                let size = group.order.len().div_ceil(group.order.len().div_ceil(self.logs.rows).max(1)).max(1);
+                let Some(order) = group.order.chunks(size).nth(piece) else { continue };
+                let misfiled = group.misfiled.chunks(size).nth(piece).unwrap_or_default();
+                let key = self.logs.layout.key(CLASS_UID, &group.account, group.day, &name);
+                let key = key.ok_or(FlowLogError::NoSource)?;
+                let bytes = object(&self.rows, &self.logs.leaves, self.logs.version.as_str(), order, misfiled)?;
+                let count = |why| misfiled.iter().filter(|found| **found == Some(why)).count() as u64;
+                objects.outside_window += count(Misfiled::OutsideWindow);
+                objects.over_group_limit += count(Misfiled::TooManyGroups);
+                objects.objects.push(LakeObject {
+                    key,
+                    bytes: bytes.into(),
+                    rows: order.len() as u64,
+                    class_uid: CLASS_UID,
+                });
+            }
+            let quarantine = if piece == 0 { self.quarantine(&name)? } else { None };
+            self.counts.tuples += objects.rows();
+            self.counts.objects += objects.objects.len() as u64;
+            self.counts.bytes += objects.bytes();
+            self.counts.outside_window += objects.outside_window;
+            self.counts.over_group_limit += objects.over_group_limit;
+            self.ready.push(Made { name, objects, quarantine });
+        }
+        self.rows.clear();
+        self.entries.clear();
+        self.held = 0;
+        Ok(())
+    }
+
+    fn quarantine(&self, name: &BatchId) -> Result<Option<QuarantineObject>, QuarantineError> {
+        let first =
+            self.hints.hour.or_else(|| self.entries.first().map(|entry| entry.received)).unwrap_or(self.received);
+        let entry = |entry: &Entry| QuarantineEntry {
+            reason: entry.reason.as_str().into(),
+            detail: entry.detail.into(),
+            kind: Some("flow_log".into()),
+            position: entry.position.clone(),
+            mappings: MAPPING.into(),
+            received_at: received_at(entry.received).into(),
+            raw: entry.raw.clone().into(),
+        };
+        let entries: Vec<QuarantineEntry<'_>> = self.entries.iter().map(entry).collect();
+        quarantine_object(&self.logs.module, first, name, &entries)
+    }
+}
+
+/// The record's own part of its key.
+fn key(head: &Head<'_>) -> (i64, String) {
+    let time = head.time.as_deref().and_then(parse_timestamp).unwrap_or(0);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':');
+    let mac = head.mac.as_deref().filter(|mac| mac.len() <= 32 && mac.bytes().all(plain));
+    (time, mac.unwrap_or_default().to_ascii_uppercase())
+}
+
+fn redacted(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw);
+    redact_text(&text).unwrap_or_else(|| text.into_owned())
+}
+
+fn hex(bytes: &[u8], digits: &mut [u8]) {
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    digits.iter_mut().zip(nibbles).for_each(|(slot, nibble)| *slot = digit(nibble));
+}
+
+/// Rows of one account and day, by time.
+struct RowGroup {
+    account: Account,
+    day: EventDay,
+    order: Vec<u32>,
+    /// By row of `order`, or empty.
+    misfiled: Vec<Option<Misfiled>>,
+}
+
+/// Rows of a group by their number, and what files them under another day.
+type Members = Vec<(u32, Option<Misfiled>)>;
+
+fn groups(rows: &Rows) -> Vec<RowGroup> {
+    if rows.len() == 0 {
+        return Vec::new();
+    }
+    let account = |subscription: u32| Account::new(rows.texts.get(subscription));
+    let info = |row: usize| {
+        let context = rows.context.get(row).and_then(|context| rows.contexts.get(*context as usize));
+        context.and_then(|context| rows.records.get(context.record as usize))
+    };
+    let (least, greatest) =
+        rows.time.iter().fold((i64::MAX, i64::MIN), |(least, greatest), time| (least.min(*time), greatest.max(*time)));
+    let first = rows.records.first().map_or((ABSENT, 0), |info| (info.subscription, info.reference));
+    let same = rows.records.iter().all(|info| {
+        let day = |time| EventDay::new(time, info.reference);
+        info.subscription == first.0 && day(least) == day(greatest) && day(least).1
+    });
+    if same {
+        let order = sorted(rows, (0..u32::try_from(rows.len()).unwrap_or(u32::MAX)).collect());
+        return vec![RowGroup { account: account(first.0), day: EventDay::of(least), order, misfiled: Vec::new() }];
+    }
+    let mut found: BTreeMap<(Account, EventDay), Members> = BTreeMap::new();
+    for (row, time) in rows.time.iter().enumerate() {
+        let (subscription, reference) = info(row).map_or(first, |info| (info.subscription, info.reference));
+        let (day, own) = EventDay::new(*time, reference);
+        let misfiled = (!own).then_some(Misfiled::OutsideWindow);
+        let row = u32::try_from(row).unwrap_or(u32::MAX);
+        found.entry((account(subscription), day)).or_default().push((row, misfiled));
+    }
+    if found.len() > MAX_GROUPS {
+        let mut all: Vec<_> = found.into_iter().collect();
+        all.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
+        let rest = all.split_off(MAX_GROUPS - 1);
+        found = all.into_iter().collect();
+        let together = found.entry((Account::external(), EventDay::of(first.1))).or_default();
+        for (_, rows) in rest {
+            together.extend(rows.into_iter().map(|(row, _)| (row, Some(Misfiled::TooManyGroups))));
+        }
+    }
+    let group = |((account, day), members): ((Account, EventDay), Members)| {
+        let order = sorted(rows, members.iter().map(|(row, _)| *row).collect());
+        let marks: HashMap<u32, Misfiled> = members.iter().filter_map(|(row, why)| Some((*row, (*why)?))).collect();
+        let misfiled =
+            if marks.is_empty() { Vec::new() } else { order.iter().map(|row| marks.get(row).copied()).collect() };
+        RowGroup { account, day, order, misfiled }
+    };
+    found.into_iter().map(group).collect()
+}
+
+/// Rows by time; of equal times in the order of their coming.
+fn sorted(rows: &Rows, mut order: Vec<u32>) -> Vec<u32> {
+    let time = |row: &u32| rows.time.get(*row as usize).copied().unwrap_or_default();
+    if !order.is_sorted_by_key(time) {
+        let mut keyed: Vec<(i64, u32)> = order.iter().map(|row| (time(row), *row)).collect();
+        keyed.sort_unstable();
+        order.clear();
+        order.extend(keyed.into_iter().map(|(_, row)| row));
+    }
+    order
+}
