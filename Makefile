@@ -81,11 +81,11 @@ package:
 	@for architecture in $(ARCHITECTURES); do scripts/package "$$architecture"; done
 
 ## The way from a record to Parquet by CPU time of one core, hub to lake on both; ratios count, the machine is never quiet.
-## The table of kinds in docs/PERFORMANCE.md is written anew.
+## The tables of kinds and of flow logs in docs/PERFORMANCE.md are written anew.
 bench: export TRIBUTARY_BENCH_WRITE := $(CURDIR)/docs/PERFORMANCE.md
 bench:
 	cargo bench -p tributary-tests -p tributary-batch -p tributary-azure-eventhub-emulator -p tributary-functions \
-	  --bench chain --bench hub --bench envelope --bench deliveries --bench deployment
+	  --bench chain --bench hub --bench flowlogs --bench envelope --bench deliveries --bench deployment
 
 ## Every fuzz target for a minute (FUZZ_SECONDS), from the project's own cases.
 fuzz:

@@ -51,6 +51,8 @@ enum Command {
     Map(command::map::Args),
     /// Map event bodies into Parquet objects in the Security Lake layout
     Lake(command::lake::Args),
+    /// Blobs of flow logs into Parquet objects in the Security Lake layout
+    Flowlogs(command::flowlogs::Args),
     /// Judge OCSF events, NDJSON or Parquet, by the schema
     Validate(command::validate::Args),
     /// Show lake objects as a table: classes, days, rows, first rows; quarantine by reason
@@ -90,6 +92,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Run(args) => command::run::run(args),
         Command::Map(args) => command::map::run(args),
         Command::Lake(args) => command::lake::run(args),
+        Command::Flowlogs(args) => command::flowlogs::run(args),
         Command::Validate(args) => command::validate::run(args),
         Command::Inspect(args) => command::inspect::run(args),
         Command::Emulator(args) => command::emulator::run(args),

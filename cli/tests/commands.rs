@@ -11,6 +11,8 @@ mod changed;
 mod delivery;
 #[path = "commands/doctor.rs"]
 mod doctor;
+#[path = "commands/flowlogs.rs"]
+mod flowlogs;
 #[path = "commands/identity.rs"]
 mod identity;
 #[path = "commands/map.rs"]

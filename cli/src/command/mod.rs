@@ -3,6 +3,7 @@
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod emulator;
+pub(crate) mod flowlogs;
 pub(crate) mod inspect;
 pub(crate) mod lake;
 pub(crate) mod map;

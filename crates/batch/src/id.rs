@@ -84,7 +84,14 @@ impl BatchId {
 
     /// The name of input that no hub numbered, from a digest of its content (protocol rule 10).
     pub fn for_content(content: &[u8]) -> Self {
-        Self(format!("content-{}", hex(&Sha256::digest(content), 32)))
+        Self::for_pieces(|digest| digest(content))
+    }
+
+    /// The same for content that comes in pieces: `pieces` hands each to what it is given.
+    pub fn for_pieces(pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Self {
+        let mut digest = Sha256::new();
+        pieces(&mut |piece| digest.update(piece));
+        Self(format!("content-{}", hex(&digest.finalize(), 32)))
     }
 
     /// The name of the `round`-th redrive of this batch's quarantine: `{batch-id}-q{round}`.

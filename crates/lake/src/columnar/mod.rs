@@ -25,6 +25,8 @@
 mod bits;
 mod chunk;
 mod dictionary;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -200,7 +202,8 @@ impl<'l> ColumnFile<'l> {
         statistics: Option<Statistics>,
     ) -> Result<(), LakeError> {
         let width = bits::width(dictionary.count().saturating_sub(1));
-        if codes.iter().any(|code| *code >= dictionary.count()) {
+        // Looked at as a whole: one pass without a branch.
+        if codes.iter().fold(0, |most, code| most.max(*code)) >= dictionary.count().max(1) {
             return Err(self.unfit(leaf));
         }
         let constant = dictionary.count() == 1;

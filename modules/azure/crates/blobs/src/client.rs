@@ -15,7 +15,7 @@ use tributary_azure_identity::{AccessTokens, Scope};
 use tributary_telemetry::line::{one_line, with_causes};
 
 use crate::state::bare;
-use crate::{Account, Allowed, BlobError, BlobName, BlobStore, Block, BlockList, sign, xml};
+use crate::{Account, Allowed, BlobError, BlobListing, BlobName, BlobStore, Block, BlockList, sign, xml};
 
 const VERSION: &str = "2021-12-02";
 const CONNECT: Duration = Duration::from_secs(5);
@@ -223,7 +223,7 @@ impl BlobClient {
                 continue;
             }
             match error {
-                Failure::Unauthorized(detail) => return Err(BlobError::Refused(detail)),
+                Failure::Unauthorized(detail) => return Err(BlobError::Denied(detail)),
                 Failure::Final(error) => return Err(error),
                 Failure::Again(detail) => match backoff.next() {
                     Some(wait) => tokio::time::sleep(wait).await,
@@ -247,7 +247,7 @@ impl BlobClient {
             Access::Entra(tokens) => {
                 let token = tokens.token(&Scope::STORAGE).await.map_err(|error| {
                     let text = error.to_string();
-                    if error.is_transient() { BlobError::Transient(text) } else { BlobError::Refused(text) }
+                    if error.is_transient() { BlobError::Transient(text) } else { BlobError::Denied(text) }
                 })?;
                 (SecretString::from(format!("Bearer {}", token.secret.expose_secret())), Some(token.secret))
             }
@@ -334,6 +334,19 @@ async fn answer(account: &str, sent: reqwest::Result<Response>, most: usize) -> 
         403 => Err(Failure::Unauthorized(format!("{said}: {ROLE}, and let its firewall in who reads"))),
         408 | 429 | 500 | 502..=504 => Err(Failure::Again(said)),
         _ => Err(Failure::Final(BlobError::Refused(said))),
+    }
+}
+
+#[async_trait]
+impl BlobListing for BlobClient {
+    async fn list(
+        &self,
+        account: &str,
+        container: &str,
+        prefix: &str,
+        marker: Option<&str>,
+    ) -> Result<Page, BlobError> {
+        Self::list(self, account, container, prefix, marker).await
     }
 }
 

@@ -10,6 +10,9 @@ pub enum BlobError {
     /// It has another ETag, or is shorter, than when its list was read: read the list anew.
     #[error("the blob changed meanwhile")]
     Changed,
+    /// Who asks is not let in (metric `AccessDenied`).
+    #[error("{0}")]
+    Denied(String),
     /// It will not be had by trying again.
     #[error("{0}")]
     Refused(String),

@@ -24,7 +24,7 @@ pub use client::{Access, BlobClient, Listed, Page};
 pub use error::BlobError;
 pub use memory::MemoryBlobs;
 pub use name::{Account, Allowed, BlobName, FLOW_LOG_CONTAINERS, Notice, Refusal};
-pub use reader::{Land, LandError, Limits, Part, ReadError, Reader, Record, Report};
+pub use reader::{Land, LandError, Limits, Part, ReadError, Reader, Record, Report, is_covered};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -37,4 +37,13 @@ pub trait BlobStore: Send + Sync {
 
     /// `length` bytes from `offset`, if the blob still has this ETag; [`BlobError::Changed`] otherwise.
     async fn read(&self, blob: &BlobName, offset: u64, length: u64, etag: &str) -> Result<Bytes, BlobError>;
+}
+
+/// Where blobs can be looked for, too.
+#[async_trait]
+pub trait BlobListing: BlobStore {
+    /// Blobs of a container whose names begin with `prefix`, from `marker` on, at most 1,000; [`BlobError::Gone`] when there is
+    /// no such container.
+    async fn list(&self, account: &str, container: &str, prefix: &str, marker: Option<&str>)
+    -> Result<Page, BlobError>;
 }

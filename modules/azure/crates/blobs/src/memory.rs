@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use bytes::Bytes;
 
-use crate::{BlobError, BlobName, BlobStore, Block, BlockList};
+use crate::{BlobError, BlobListing, BlobName, BlobStore, Block, BlockList, Listed, Page};
 
 const HEAD: &[u8] = b"{\"records\":[";
 const TAIL: &[u8] = b"]}";
+/// Blobs of a page, as the service has them.
+const PAGE: usize = 1_000;
 
 #[derive(Debug, Clone, Default)]
 struct Stored {
@@ -145,5 +147,35 @@ impl BlobStore for MemoryBlobs {
         }
         self.read.fetch_add(length, Ordering::Relaxed);
         Ok(found.into())
+    }
+}
+
+#[async_trait]
+impl BlobListing for MemoryBlobs {
+    async fn list(
+        &self,
+        account: &str,
+        container: &str,
+        prefix: &str,
+        marker: Option<&str>,
+    ) -> Result<Page, BlobError> {
+        let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_container = |name: &BlobName| name.account == account && name.container == container;
+        if !blobs.keys().any(in_container) {
+            return Err(BlobError::Gone);
+        }
+        let mut found: Vec<Listed> = blobs
+            .iter()
+            .filter(|(name, _)| in_container(name) && name.path.starts_with(prefix))
+            .filter(|(name, _)| marker.is_none_or(|marker| name.path.as_str() >= marker))
+            .map(|(name, stored)| Listed {
+                name: name.clone(),
+                etag: stored.etag.clone(),
+                length: stored.blocks.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+            })
+            .take(PAGE + 1)
+            .collect();
+        let next = (found.len() > PAGE).then(|| found.pop()).flatten().map(|listed| listed.name.path);
+        Ok(Page { blobs: found, next })
     }
 }

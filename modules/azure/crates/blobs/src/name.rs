@@ -55,6 +55,13 @@ pub struct Notice {
     pub sequencer: Option<String>,
 }
 
+impl Notice {
+    /// Where it comes among those of its blob; `None` when it does not say.
+    pub fn order(&self) -> Option<String> {
+        self.sequencer.as_deref().and_then(crate::state::padded)
+    }
+}
+
 /// Why a notification's blob is not read. The notification stays in its queue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

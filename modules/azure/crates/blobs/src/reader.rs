@@ -114,6 +114,17 @@ pub enum ReadError {
     Busy(BlobName),
 }
 
+impl ReadError {
+    /// Whether the ledger denied a call (metric `AccessDenied`).
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Ledger(error) => error.denied,
+            Self::Blob { error, .. } => matches!(error, BlobError::Denied(_)),
+            _ => false,
+        }
+    }
+}
+
 /// What a reading came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Report {
@@ -193,6 +204,16 @@ enum Step {
     Done,
     /// Something is, or was by somebody: go on.
     Again,
+}
+
+/// Whether the ledger covers all that a notification tells: [`Reader::catch_up`] would not ask for the blob.
+///
+/// # Errors
+/// When the ledger fails or has something else.
+pub async fn is_covered(cursors: &dyn Cursors, blob: &BlobName, notice: Option<&Notice>) -> Result<bool, ReadError> {
+    let Some(cursor) = cursors.read(&blob.cursor()?).await? else { return Ok(false) };
+    let state: State = serde_json::from_str(&cursor.state).map_err(|_| ReadError::Cursor(blob.clone()))?;
+    Ok(notice.is_some_and(|notice| state.covers(notice)))
 }
 
 impl Reader {

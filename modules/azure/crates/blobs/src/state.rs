@@ -130,7 +130,7 @@ pub(crate) fn bare(etag: &str) -> &str {
 }
 
 /// A sequencer as text that sorts. Longer ones than any that the service gives are none.
-fn padded(sequencer: &str) -> Option<String> {
+pub(crate) fn padded(sequencer: &str) -> Option<String> {
     let fits = (1..=64).contains(&sequencer.len()) && sequencer.bytes().all(|byte| byte.is_ascii_hexdigit());
     fits.then(|| format!("{:0>64}", sequencer.to_ascii_lowercase()))
 }

@@ -118,6 +118,9 @@ fn record(random: &mut Random, minute: u64, tuples: u64) -> String {
     out
 }
 
+/// Ports of services, as often as they come.
+const SERVICES: [u16; 8] = [443, 443, 443, 80, 53, 22, 3389, 8080];
+
 /// Tuples of one rule, by time: flows begin in one of the minute's milliseconds, and end in it or go on.
 fn flows(random: &mut Random, out: &mut String, kind: &str, count: u64, end: i64) {
     let mut made: Vec<(i64, String)> = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
@@ -127,7 +130,7 @@ fn flows(random: &mut Random, out: &mut String, kind: &str, count: u64, end: i64
         let remote = remote(random);
         let local = if remote.contains(':') { "fd00:10:1::4" } else { "10.1.0.4" };
         let far = 1_024 + random.below(64_512);
-        let service = [443, 443, 443, 80, 53, 22, 3389, 8080].get((random.next() & 7) as usize).copied().unwrap_or(443);
+        let service = SERVICES.get((random.next() & 7) as usize).copied().unwrap_or(443);
         let protocol = if service == 53 { 17 } else { 6 };
         let encryption = if random.below(50) == 0 { "X" } else { "NX" };
         let (who, direction) = match kind {

@@ -47,3 +47,4 @@ pub use columns::object::{CLASS, PATHS};
 pub use parse::cut::{Cutter, MAX_RECORD};
 pub use parse::protocol::protocol_name;
 pub use part::{Counts, FlowLogError, FlowLogs, Made, Part, RecordKey, Source};
+pub use place::hour;

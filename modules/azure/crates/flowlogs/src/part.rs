@@ -6,21 +6,21 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tributary_batch::BatchId;
 use tributary_lake::{
-    Account, EventDay, LakeError, LakeObject, LakeObjects, Layout, Leaves, MAX_GROUPS, Misfiled, Outcome,
-    OutcomeBuilder, QuarantineEntry, QuarantineError, QuarantineObject, quarantine_object, received_at,
+    LakeError, LakeObject, LakeObjects, Layout, Leaves, Misfiled, Outcome, OutcomeBuilder, QuarantineEntry,
+    QuarantineError, QuarantineObject, quarantine_object, received_at,
 };
 use tributary_mapping::{Reason, parse_timestamp, redact_text};
 use tributary_ocsf::columns::Columns;
 use tributary_ocsf::{Schema, Version};
 
+use crate::columns::groups::groups;
 use crate::columns::object::{CLASS, CLASS_UID, MAPPING, object};
 use crate::columns::rows::{BadTuple, Rows};
-use crate::columns::texts::ABSENT;
 use crate::parse::record::{self, Head, Refusal};
-use crate::place::PathHints;
+use crate::place::{PathHints, within_container};
 
 /// Rows of an object, unless configured otherwise. A row takes 62 bytes before it is written.
-const ROWS: usize = 512 * 1_024;
+const ROWS: usize = 128 * 1_024;
 /// Bytes of quarantined text after which an object of it is made.
 const QUARANTINED: usize = 8 << 20;
 /// Bytes of texts outside of tuples after which an object is made: dictionaries stay small enough for a page.
@@ -57,8 +57,8 @@ pub struct FlowLogs {
 /// The blob that records are from.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'s> {
-    /// Storage account, container and the blob's name, or for a file its path alone: what ids are made from, and where a
-    /// subscription, a region and the hour may stand.
+    /// The blob's name, with or without account, container or folder before it. Ids are made from what it is in its container
+    /// (from `flowLogResourceID=` or `resourceId=` on, else all of it), which may also name subscription, region and hour.
     pub name: &'s str,
     /// Stands in for the time of records without one, in milliseconds since 1970-01-01T00:00:00Z.
     pub received: i64,
@@ -152,7 +152,7 @@ impl FlowLogs {
 
     /// A part under this name: the same records under the same name make the same objects.
     pub fn part(&self, name: BatchId, source: Source<'_>) -> Part<'_> {
-        let digest = Sha256::digest(source.name.as_bytes());
+        let digest = Sha256::digest(within_container(source.name));
         let mut blob = [0; 12];
         hex(&digest, &mut blob);
         Part {
@@ -234,6 +234,7 @@ impl Part<'_> {
 
     fn take(&mut self, key: RecordKey<'_>, bytes: &[u8], head: Result<Head<'_>, Refusal>) -> Result<(), FlowLogError> {
         self.counts.records += 1;
+        let before = self.rows.len();
         let mark = self.rows.begin(self.uid(key), &self.hints, self.received);
         let read = head.and_then(|head| record::record(bytes, &head, &mut self.rows));
         let position = |rest: serde_json::Value| {
@@ -266,7 +267,9 @@ impl Part<'_> {
         }
         self.entries.append(&mut entries);
         self.texts = self.rows.texts.bytes();
-        if self.rows.len() >= self.logs.rows || self.held >= QUARANTINED || self.texts >= TEXTS {
+        // As many rows as this record has would be too many: records of a blob are alike, so few objects have to be halved.
+        let next = self.rows.len() - before;
+        if self.rows.len() + next > self.logs.rows || self.held >= QUARANTINED || self.texts >= TEXTS {
             self.flush()?;
         }
         Ok(())
@@ -380,76 +383,4 @@ fn hex(bytes: &[u8], digits: &mut [u8]) {
     let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
     digits.iter_mut().zip(nibbles).for_each(|(slot, nibble)| *slot = digit(nibble));
-}
-
-/// Rows of one account and day, by time.
-struct RowGroup {
-    account: Account,
-    day: EventDay,
-    order: Vec<u32>,
-    /// By row of `order`, or empty.
-    misfiled: Vec<Option<Misfiled>>,
-}
-
-/// Rows of a group by their number, and what files them under another day.
-type Members = Vec<(u32, Option<Misfiled>)>;
-
-fn groups(rows: &Rows) -> Vec<RowGroup> {
-    if rows.len() == 0 {
-        return Vec::new();
-    }
-    let account = |subscription: u32| Account::new(rows.texts.get(subscription));
-    let info = |row: usize| {
-        let context = rows.context.get(row).and_then(|context| rows.contexts.get(*context as usize));
-        context.and_then(|context| rows.records.get(context.record as usize))
-    };
-    let (least, greatest) =
-        rows.time.iter().fold((i64::MAX, i64::MIN), |(least, greatest), time| (least.min(*time), greatest.max(*time)));
-    let first = rows.records.first().map_or((ABSENT, 0), |info| (info.subscription, info.reference));
-    let same = rows.records.iter().all(|info| {
-        let day = |time| EventDay::new(time, info.reference);
-        info.subscription == first.0 && day(least) == day(greatest) && day(least).1
-    });
-    if same {
-        let order = sorted(rows, (0..u32::try_from(rows.len()).unwrap_or(u32::MAX)).collect());
-        return vec![RowGroup { account: account(first.0), day: EventDay::of(least), order, misfiled: Vec::new() }];
-    }
-    let mut found: BTreeMap<(Account, EventDay), Members> = BTreeMap::new();
-    for (row, time) in rows.time.iter().enumerate() {
-        let (subscription, reference) = info(row).map_or(first, |info| (info.subscription, info.reference));
-        let (day, own) = EventDay::new(*time, reference);
-        let misfiled = (!own).then_some(Misfiled::OutsideWindow);
-        let row = u32::try_from(row).unwrap_or(u32::MAX);
-        found.entry((account(subscription), day)).or_default().push((row, misfiled));
-    }
-    if found.len() > MAX_GROUPS {
-        let mut all: Vec<_> = found.into_iter().collect();
-        all.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
-        let rest = all.split_off(MAX_GROUPS - 1);
-        found = all.into_iter().collect();
-        let together = found.entry((Account::external(), EventDay::of(first.1))).or_default();
-        for (_, rows) in rest {
-            together.extend(rows.into_iter().map(|(row, _)| (row, Some(Misfiled::TooManyGroups))));
-        }
-    }
-    let group = |((account, day), members): ((Account, EventDay), Members)| {
-        let order = sorted(rows, members.iter().map(|(row, _)| *row).collect());
-        let marks: HashMap<u32, Misfiled> = members.iter().filter_map(|(row, why)| Some((*row, (*why)?))).collect();
-        let misfiled =
-            if marks.is_empty() { Vec::new() } else { order.iter().map(|row| marks.get(row).copied()).collect() };
-        RowGroup { account, day, order, misfiled }
-    };
-    found.into_iter().map(group).collect()
-}
-
-/// Rows by time; of equal times in the order of their coming.
-fn sorted(rows: &Rows, mut order: Vec<u32>) -> Vec<u32> {
-    let time = |row: &u32| rows.time.get(*row as usize).copied().unwrap_or_default();
-    if !order.is_sorted_by_key(time) {
-        let mut keyed: Vec<(i64, u32)> = order.iter().map(|row| (time(row), *row)).collect();
-        keyed.sort_unstable();
-        order.clear();
-        order.extend(keyed.into_iter().map(|(_, row)| row));
-    }
-    order
 }

@@ -44,6 +44,16 @@ pub(crate) fn is_guid(text: &str) -> bool {
         })
 }
 
+/// What a blob's path begins with within its container, for flow logs of networks and of security groups.
+const FIRST_SEGMENTS: [&str; 2] = ["flowLogResourceID=", "resourceId="];
+
+/// A blob's name as it is in its container, wherever the container or its copy is; the whole name where it is not Network
+/// Watcher's.
+pub(crate) fn within_container(name: &str) -> &str {
+    let at = FIRST_SEGMENTS.iter().filter_map(|segment| name.find(segment)).min();
+    at.and_then(|at| name.get(at..)).unwrap_or(name)
+}
+
 const WATCHER: &str = "networkwatcher_";
 
 /// The region in the name that Azure gives to a region's network watcher, lower case.
@@ -95,8 +105,8 @@ impl PathHints {
     }
 }
 
-/// `…/y=2026/m=01/d=01/h=12/m=00/…`
-fn hour(path: &str) -> Option<i64> {
+/// The hour that a blob's name has in it (`…/y=2026/m=01/d=01/h=12/m=00/…`), in milliseconds since 1970-01-01T00:00:00Z.
+pub fn hour(path: &str) -> Option<i64> {
     let mut parts = path.split('/').skip_while(|part| !part.starts_with("y="));
     let mut number = |name: &str| parts.next()?.strip_prefix(name)?.parse::<i64>().ok();
     let (year, month, day, hour) = (number("y=")?, number("m=")?, number("d=")?, number("h=")?);

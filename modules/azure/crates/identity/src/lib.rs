@@ -13,7 +13,8 @@
 //! Entra or by the hub; its old value serves on while Secrets Manager cannot be reached. Tokens are shared by all who ask at the
 //! same time and renewed before they end.
 //!
-//! [`AccessTokens`] are the tokens alone, by [`Scope`]: for Event Hubs, and for Blob Storage.
+//! [`FlowLogCredentials`] are the same for the storage of flow logs, which knows applications only. [`AccessTokens`] are the
+//! tokens alone, by [`Scope`]: for Event Hubs, and for Blob Storage.
 //!
 //! # What never shows
 //!
@@ -32,6 +33,7 @@ mod error;
 mod evidence;
 mod examine;
 mod federation;
+mod flow_logs;
 mod hub;
 mod refusal;
 mod settings;
@@ -43,8 +45,9 @@ pub use contents::{ClientSecret, Content, ContentError, EventHubSecret, Fields, 
 pub use entra::{AuthorityError, Entra, PUBLIC_AUTHORITY};
 pub use error::IdentityError;
 pub use federation::{FederationError, TOKEN_EXCHANGE_AUDIENCE};
+pub use flow_logs::FlowLogCredentials;
 pub use hub::{Hub, HubCredentials};
 pub use refusal::EntraError;
-pub use settings::{HubSettings, SettingsError, variable};
+pub use settings::{FlowLogSettings, HubSettings, SettingsError, variable};
 pub use store::{DEFAULT_SECRET_LIFE, SecretError, SecretStore, Stored};
 pub use tokens::{AccessToken, AccessTokens, Scope};

@@ -18,6 +18,8 @@ pub mod variable {
     pub const HUB: &str = "EVENTHUB_NAME";
     /// The consumer group, when federated.
     pub const CONSUMER_GROUP: &str = "EVENTHUB_CONSUMER_GROUP";
+    /// Name or ARN of the flow log secret.
+    pub const FLOW_LOGS_SECRET: &str = "AZURE_FLOWLOGS_SECRET_NAME";
 }
 
 /// Why variables cannot be used.
@@ -71,19 +73,15 @@ impl HubSettings {
     /// # Errors
     /// The first variable that is missing or malformed.
     pub fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        let read = |variable| get(variable).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let needed = |variable, advice| read(variable).ok_or(SettingsError::Missing { variable, advice });
+        let needed = |variable, advice| read(&get, variable).ok_or(SettingsError::Missing { variable, advice });
         let malformed = |variable, why| SettingsError::Malformed { variable, why };
-        match read(variable::AUTHENTICATION).as_deref() {
+        match read(&get, variable::AUTHENTICATION).as_deref() {
             None | Some("secret") => {
                 let advice = "name the secret with the Event Hub's credentials, or set AZURE_AUTHENTICATION=federated";
                 Ok(Self::Secret { name: needed(variable::CREDENTIALS_SECRET, advice)? })
             }
             Some("federated") => {
-                let tenant = needed(variable::TENANT, "the Entra tenant of the application that trusts this role")?;
-                check_tenant(&tenant).map_err(|why| malformed(variable::TENANT, why))?;
-                let client = needed(variable::CLIENT, "the Entra application that trusts this role")?;
-                check_client(&client).map_err(|why| malformed(variable::CLIENT, why))?;
+                let (tenant, client) = application(&get)?;
                 let address = needed(variable::NAMESPACE, "the namespace, such as contoso.servicebus.windows.net")?;
                 let address = HubAddress::parse(&address).map_err(|why| malformed(variable::NAMESPACE, why))?;
                 let hub = needed(variable::HUB, "the hub to read")?;
@@ -94,6 +92,66 @@ impl HubSettings {
                 Ok(Self::Federated { tenant, client, address, hub, consumer_group })
             }
             Some(_) => Err(malformed(variable::AUTHENTICATION, "is neither secret nor federated")),
+        }
+    }
+}
+
+/// A variable that is set to something.
+fn read(get: &impl Fn(&str) -> Option<String>, variable: &str) -> Option<String> {
+    get(variable).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// Tenant and client of the application that trusts the AWS role.
+fn application(get: &impl Fn(&str) -> Option<String>) -> Result<(String, String), SettingsError> {
+    let needed = |variable, advice| read(get, variable).ok_or(SettingsError::Missing { variable, advice });
+    let malformed = |variable, why| SettingsError::Malformed { variable, why };
+    let tenant = needed(variable::TENANT, "the Entra tenant of the application that trusts this role")?;
+    check_tenant(&tenant).map_err(|why| malformed(variable::TENANT, why))?;
+    let client = needed(variable::CLIENT, "the Entra application that trusts this role")?;
+    check_client(&client).map_err(|why| malformed(variable::CLIENT, why))?;
+    Ok((tenant, client))
+}
+
+/// How this proves who it is to the store of flow logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlowLogSettings {
+    /// By a secret, which also names the storage account.
+    Secret {
+        /// Its name or ARN.
+        name: String,
+    },
+    /// By the AWS role that this runs in.
+    Federated {
+        /// Tenant of the application that trusts the role.
+        tenant: String,
+        /// The application.
+        client: String,
+    },
+}
+
+impl FlowLogSettings {
+    /// What the variables say; `get` looks one up. With `AZURE_AUTHENTICATION=federated` a secret's name is not looked at.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
+    pub fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        match read(&get, variable::AUTHENTICATION).as_deref() {
+            None | Some("secret") => {
+                let (variable, advice) = (
+                    variable::FLOW_LOGS_SECRET,
+                    "name the secret with the storage account's credentials, or set AZURE_AUTHENTICATION=federated",
+                );
+                let name = read(&get, variable).ok_or(SettingsError::Missing { variable, advice })?;
+                Ok(Self::Secret { name })
+            }
+            Some("federated") => {
+                let (tenant, client) = application(&get)?;
+                Ok(Self::Federated { tenant, client })
+            }
+            Some(_) => Err(SettingsError::Malformed {
+                variable: variable::AUTHENTICATION,
+                why: "is neither secret nor federated",
+            }),
         }
     }
 }
@@ -126,6 +184,22 @@ mod tests {
         federated.push(("AZURE_CREDENTIALS_SECRET_NAME", "left over"));
         let Ok(HubSettings::Federated { address, hub, .. }) = settings(&federated) else { panic!() };
         assert_eq!((address.host.as_str(), hub.as_str()), ("contoso.servicebus.windows.net", "defender"));
+    }
+
+    #[test]
+    fn flow_logs_by_a_secret_of_their_own_or_the_same_application() {
+        let settings = |variables: &[(&str, &str)]| {
+            let get =
+                |name: &str| variables.iter().rfind(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            FlowLogSettings::from_variables(get).map_err(|error| error.to_string())
+        };
+        let secret = FlowLogSettings::Secret { name: "flows".into() };
+        assert_eq!(settings(&[("AZURE_FLOWLOGS_SECRET_NAME", "flows ")]), Ok(secret));
+        let federated = FlowLogSettings::Federated { tenant: GUID.into(), client: GUID.into() };
+        assert_eq!(settings(&FEDERATED[..3]), Ok(federated));
+        assert!(settings(&[]).unwrap_err().starts_with("AZURE_FLOWLOGS_SECRET_NAME is not set"));
+        assert!(settings(&FEDERATED[..1]).unwrap_err().starts_with("AZURE_TENANT_ID is not set"));
+        assert!(settings(&[("AZURE_AUTHENTICATION", "key")]).unwrap_err().contains("neither"));
     }
 
     #[test]

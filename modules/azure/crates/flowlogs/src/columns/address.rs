@@ -127,19 +127,38 @@ fn place(number: u32) -> usize {
     (u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
 }
 
+/// An octet's digits and a dot behind them, and their length.
+const OCTETS: [([u8; 4], u8); 256] = octets();
+
+// Constants are evaluated by the compiler: an index out of bounds would not build.
+#[allow(clippy::indexing_slicing)]
+const fn octets() -> [([u8; 4], u8); 256] {
+    let mut all = [([0; 4], 0); 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let (hundreds, tens, ones) = ((octet / 100) as u8, (octet / 10 % 10) as u8, (octet % 10) as u8);
+        all[octet] = if octet >= 100 {
+            ([b'0' + hundreds, b'0' + tens, b'0' + ones, b'.'], 4)
+        } else if octet >= 10 {
+            ([b'0' + tens, b'0' + ones, b'.', 0], 3)
+        } else {
+            ([b'0' + ones, b'.', 0, 0], 2)
+        };
+        octet += 1;
+    }
+    all
+}
+
 fn write_v4(number: u32, out: &mut Vec<u8>) {
     let mut text = [0_u8; 16];
     let mut length = 0;
     for octet in number.to_be_bytes() {
-        let (hundreds, tens, ones) = (octet / 100, octet / 10 % 10, octet % 10);
-        let digits = [(octet >= 100, hundreds), (octet >= 10, tens), (true, ones)];
-        let digits = digits.into_iter().filter(|(is, _)| *is).map(|(_, digit)| b'0' + digit);
-        for byte in digits.chain([b'.']) {
-            if let Some(slot) = text.get_mut(length) {
-                *slot = byte;
-            }
-            length += 1;
+        let (digits, count) = OCTETS.get(usize::from(octet)).copied().unwrap_or_default();
+        // What is too much is written over by the next one.
+        if let Some(slot) = text.get_mut(length..length + 4) {
+            slot.copy_from_slice(&digits);
         }
+        length += usize::from(count);
     }
     // Without the last dot.
     out.extend_from_slice(text.get(..length - 1).unwrap_or_default());

@@ -312,33 +312,34 @@ impl Making<'_> {
     }
 
     fn traffic(&mut self) -> Result<(), LakeError> {
-        const PATHS: [&str; 4] = ["traffic.packets_out", "traffic.bytes_out", "traffic.packets_in", "traffic.bytes_in"];
-        let counters = [0, 1, 2, 3].map(|at| match self.rows.counters.get(at) {
-            Some(column) => self.gather(column),
-            None => Vec::new(),
-        });
-        let full = counters.iter().all(|column| !column.contains(&NONE));
+        let columns = &self.rows.counters;
+        let value = |column: usize, row: u32| {
+            // NONE is -1.
+            columns.get(column).and_then(|column| column.get(row as usize)).copied().unwrap_or(NONE).cast_signed()
+        };
+        let order = self.order;
+        let full = order.iter().all(|row| (0..4).all(|column| value(column, *row) >= 0));
         let any: Vec<u8> = if full {
             Vec::new()
         } else {
-            let has = |row: usize| counters.iter().any(|column| column.get(row).is_some_and(|value| *value != NONE));
-            (0..self.order.len()).map(|row| u8::from(has(row))).collect()
+            order.iter().map(|row| u8::from((0..4).any(|column| value(column, *row) >= 0))).collect()
         };
-        let levels = |values: &[i64]| -> Option<Vec<u8>> {
-            (!full).then(|| values.iter().zip(&any).map(|(value, any)| if *value < 0 { *any } else { 2 }).collect())
-        };
-        // NONE is -1.
-        let [packets_out, bytes_out, packets_in, bytes_in] =
-            counters.map(|column| column.into_iter().map(u64::cast_signed).collect::<Vec<i64>>());
-        let sum = |out: &[i64], back: &[i64]| -> Vec<i64> {
-            // Each is at most half of what fits.
-            out.iter().zip(back).map(|(out, back)| if *out < 0 || *back < 0 { -1 } else { out + back }).collect()
-        };
-        let totals =
-            [("traffic.packets", sum(&packets_out, &packets_in)), ("traffic.bytes", sum(&bytes_out, &bytes_in))];
-        let each = PATHS.into_iter().zip([packets_out, bytes_out, packets_in, bytes_in]);
-        for (path, values) in each.chain(totals) {
-            self.numbers(&[path], &values, levels(&values).as_deref())?;
+        let sum = |one: i64, other: i64| if one < 0 || other < 0 { -1 } else { one.saturating_add(other) };
+        for (path, column, other) in [
+            ("traffic.packets_out", 0, None),
+            ("traffic.bytes_out", 1, None),
+            ("traffic.packets_in", 2, None),
+            ("traffic.bytes_in", 3, None),
+            ("traffic.packets", 0, Some(2)),
+            ("traffic.bytes", 1, Some(3)),
+        ] {
+            let numbers: Vec<i64> = match other {
+                None => order.iter().map(|row| value(column, *row)).collect(),
+                Some(other) => order.iter().map(|row| sum(value(column, *row), value(other, *row))).collect(),
+            };
+            let levels: Option<Vec<u8>> = (!full)
+                .then(|| numbers.iter().zip(&any).map(|(number, any)| if *number < 0 { *any } else { 2 }).collect());
+            self.numbers(&[path], &numbers, levels.as_deref())?;
         }
         Ok(())
     }
@@ -346,29 +347,32 @@ impl Making<'_> {
     fn addresses(&mut self, path: &str, column: &[u32]) -> Result<(), LakeError> {
         let leaf = self.leaves.find(path)?;
         let addresses = &self.rows.addresses;
+        let rows: Vec<u32> = self.gather(column);
+        // By address its code here, in the order of their coming.
         let mut table = vec![ABSENT; addresses.count()];
-        let (mut dictionary, mut text) = (Dictionary::default(), Vec::with_capacity(64));
-        let mut codes = Vec::with_capacity(self.order.len());
-        for row in self.order {
-            let address = column.get(*row as usize).copied().unwrap_or_default();
-            let Some(slot) = table.get_mut(address as usize) else { continue };
-            if *slot == ABSENT {
+        let mut found = Vec::new();
+        for address in &rows {
+            if let Some(slot) = table.get_mut(*address as usize).filter(|slot| **slot == ABSENT) {
+                *slot = u32::try_from(found.len()).unwrap_or(ABSENT);
+                found.push(*address);
+            }
+        }
+        // Most are of IPv4, with 17 bytes on average; the few longer ones do not outgrow a page.
+        if found.len() * 18 <= MAX_DICTIONARY {
+            let (mut dictionary, mut text) = (Dictionary::default(), Vec::with_capacity(64));
+            for address in found {
                 text.clear();
                 addresses.write(address, &mut text);
-                *slot = dictionary.text(std::str::from_utf8(&text).unwrap_or_default());
-                if dictionary.bytes() > MAX_DICTIONARY {
-                    break;
-                }
+                dictionary.text(std::str::from_utf8(&text).unwrap_or_default());
             }
-            codes.push(*slot);
+            if dictionary.bytes() <= MAX_DICTIONARY {
+                let codes: Vec<u32> =
+                    rows.iter().map(|address| table.get(*address as usize).copied().unwrap_or_default()).collect();
+                return self.file.codes(leaf, &dictionary, &codes, Present::Always);
+            }
         }
-        if codes.len() == self.order.len() {
-            return self.file.codes(leaf, &dictionary, &codes, Present::Always);
-        }
-        let order = self.order;
         self.file.texts(leaf, 45, Present::Always, |row, out| {
-            let row = order.get(row).copied().unwrap_or_default();
-            addresses.write(column.get(row as usize).copied().unwrap_or_default(), out);
+            addresses.write(rows.get(row).copied().unwrap_or_default(), out);
         })
     }
 

@@ -271,6 +271,13 @@ impl Sink for Rows {
         self.records.push(info);
     }
 
+    fn version(&mut self, text: &str) {
+        let code = self.texts.code(text);
+        if let Some(info) = self.records.last_mut() {
+            info.version = code;
+        }
+    }
+
     fn open(&mut self) -> usize {
         let record = self.records.len().saturating_sub(1);
         let (mac, acl) = self.records.get(record).map_or((ABSENT, ABSENT), |info| (info.mac, info.acl));

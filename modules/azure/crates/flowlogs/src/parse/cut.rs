@@ -32,8 +32,8 @@ enum Stand {
     Between,
     /// In an object: how deep, within a string or not, behind a backslash or not.
     Object { depth: u32, string: bool, escaped: bool },
-    /// In something else that stands where a record should.
-    Other,
+    /// In something else that stands where a record should: within a string of it or not, behind a backslash or not.
+    Other { string: bool, escaped: bool },
     /// In an object that is too long: what is left of it is dropped. Its beginning was handed out.
     Long { depth: u32, string: bool, escaped: bool },
     /// Behind the list.
@@ -90,7 +90,7 @@ impl Cutter {
                         b' ' | b'\t' | b'\r' | b'\n' | b',' => at += 1,
                         b']' => self.at = Stand::End,
                         b'{' => self.at = Stand::Object { depth: 0, string: false, escaped: false },
-                        _ => self.at = Stand::Other,
+                        _ => self.at = Stand::Other { string: false, escaped: false },
                     }
                 }
                 Stand::Object { depth, string, escaped } => {
@@ -120,12 +120,16 @@ impl Cutter {
                     };
                     start = at;
                 }
-                Stand::Other => match byte {
-                    b',' | b'{' | b']' => {
+                Stand::Other { string, escaped } => match byte {
+                    b',' | b'{' | b']' if !string => {
                         self.hand(piece, start..at, record);
                         self.at = Stand::Between;
                     }
-                    _ => at += 1,
+                    _ => {
+                        let quote = byte == b'"' && !escaped;
+                        self.at = Stand::Other { string: string ^ quote, escaped: byte == b'\\' && string && !escaped };
+                        at += 1;
+                    }
                 },
             }
         }
@@ -133,7 +137,7 @@ impl Cutter {
         match self.at {
             Stand::Object { .. } => self.held.extend_from_slice(rest),
             // Nobody needs more of it than that.
-            Stand::Other => {
+            Stand::Other { .. } => {
                 let room = self.most.saturating_sub(self.held.len());
                 self.held.extend_from_slice(rest.get(..rest.len().min(room)).unwrap_or_default());
             }
@@ -260,12 +264,12 @@ mod tests {
         records
     }
 
-    const BLOB: &[u8] = b"\xEF\xBB\xBF{ \"records\" : [{\"a\":\"}]\\\"{\"} ,\n junk,{\"b\":[{}]},\"x\\\\\",12 ] , \"later\": {\"c\":1}}";
+    const BLOB: &[u8] = b"\xEF\xBB\xBF{ \"records\" : [{\"a\":\"}]\\\"{\"} ,\n junk,{\"b\":[{}]},\"x\\\\,y\",12 ] , \"later\": {\"c\":1}}";
 
     #[test]
     fn a_blob_cut_anywhere_gives_the_same_records() {
         let whole = cut(Cutter::blob(), &[BLOB]);
-        assert_eq!(whole, ["{\"a\":\"}]\\\"{\"}", "junk", "{\"b\":[{}]}", "\"x\\\\\"", "12 "]);
+        assert_eq!(whole, ["{\"a\":\"}]\\\"{\"}", "junk", "{\"b\":[{}]}", "\"x\\\\,y\"", "12 "]);
         for first in 0..=BLOB.len() {
             for second in first..=BLOB.len() {
                 let pieces = [&BLOB[..first], &BLOB[first..second], &BLOB[second..]];

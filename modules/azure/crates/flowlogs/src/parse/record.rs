@@ -56,6 +56,8 @@ pub(crate) struct Head<'r> {
 pub(crate) trait Sink {
     /// A record begins, or one within it.
     fn head(&mut self, head: &Head<'_>, form: Form);
+    /// The version of the record's form, where its flows say it.
+    fn version(&mut self, text: &str);
     /// Tuples of one rule (and one interface) follow.
     fn open(&mut self) -> usize;
     /// What tuples since an [`open`](Self::open) share.
@@ -91,6 +93,9 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
     let mut head = Head::default();
     let mut long = None;
     let mut walk = Walk::new(bytes);
+    if walk.peek() != Some(b'{') && serde_json::from_slice::<&serde_json::value::RawValue>(bytes).is_ok() {
+        return Err(Refusal { reason: Reason::NotALog, detail: "what stands in the place of a record is no object" });
+    }
     walk.members(|name, walk| {
         walk.peek();
         let at = walk.at;
@@ -272,6 +277,16 @@ fn network(walk: &mut Walk<'_>, sink: &mut impl Sink, long: &mut bool) -> Result
 
 fn group(walk: &mut Walk<'_>, sink: &mut impl Sink, long: &mut bool) -> Result<(), Broken> {
     walk.members(|name, walk| {
+        if name.bytes == b"Version" {
+            let raw = walk.skip()?;
+            if let Ok(text) = std::str::from_utf8(raw)
+                && (1..=8).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_digit())
+            {
+                sink.version(text);
+            }
+            return Ok(());
+        }
         if name.bytes != b"flows" {
             return walk.skip().map(drop);
         }
