@@ -9,7 +9,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tributary_batch::TimestampMs;
 use tributary_lake::{Bucket, BucketError, BucketUse, Durability, LocalStore};
-use tributary_ledger::{DynamoLedger, Ledger, MemoryLedger, SqliteLedger};
+use tributary_ledger::{Cursors, DynamoLedger, Ledger, MemoryLedger, SqliteLedger};
 use tributary_queue::{InvalidSqsAddress, MemoryQueue, Queue, RedrivePolicy, SqliteQueue, SqsAddress, SqsQueue};
 
 use tributary_pipeline::{Subject, examine_file, examine_folder};
@@ -104,11 +104,19 @@ impl Backend {
             Self::Memory => Ok(Arc::new(MemoryLedger::new())),
             Self::Sqlite(path) => Ok(Arc::new(SqliteLedger::open(parent(path)?).map_err(backend)?)),
             Self::Table { name, ttl_attribute } => {
-                let ledger = DynamoLedger::new(aws.config().await?, name);
-                Ok(Arc::new(match ttl_attribute {
-                    Some(ttl) => ledger.ttl_attribute(ttl).map_err(|error| Failure::Usage(error.to_string()))?,
-                    None => ledger,
-                }))
+                Ok(Arc::new(table_ledger(name, ttl_attribute.as_deref(), aws).await?))
+            }
+            _ => Err(self.unfit("a ledger", LEDGERS)),
+        }
+    }
+
+    /// Opens a ledger's cursors.
+    pub(crate) async fn cursors(&self, aws: &Aws) -> Result<Arc<dyn Cursors>, Failure> {
+        match self {
+            Self::Memory => Ok(Arc::new(MemoryLedger::new())),
+            Self::Sqlite(path) => Ok(Arc::new(SqliteLedger::open(parent(path)?).map_err(backend)?)),
+            Self::Table { name, ttl_attribute } => {
+                Ok(Arc::new(table_ledger(name, ttl_attribute.as_deref(), aws).await?))
             }
             _ => Err(self.unfit("a ledger", LEDGERS)),
         }
@@ -162,12 +170,10 @@ impl Backend {
     pub(crate) async fn examine_ledger(&self, aws: &Aws) -> Result<Subject, Failure> {
         match self {
             Self::Table { name, ttl_attribute } => {
-                let Ok(config) = aws.config().await else { return Ok(nobody("ledger")) };
-                let ledger = DynamoLedger::new(config, name);
-                let ledger = match ttl_attribute {
-                    Some(ttl) => ledger.ttl_attribute(ttl).map_err(|error| Failure::Usage(error.to_string()))?,
-                    None => ledger,
-                };
+                if aws.config().await.is_err() {
+                    return Ok(nobody("ledger"));
+                }
+                let ledger = table_ledger(name, ttl_attribute.as_deref(), aws).await?;
                 Ok(Subject::new("ledger", async move { ledger.examine().await }))
             }
             Self::Memory | Self::Sqlite(_) => Ok(self.examine_here("ledger")),
@@ -244,6 +250,14 @@ impl Backend {
 /// Without AWS's configuration nothing there can be looked at.
 fn nobody(name: &'static str) -> Subject {
     Subject::new(name, async move { vec![Check::skipped(name, "AWS's configuration cannot be used")] })
+}
+
+async fn table_ledger(name: &str, ttl_attribute: Option<&str>, aws: &Aws) -> Result<DynamoLedger, Failure> {
+    let ledger = DynamoLedger::new(aws.config().await?, name);
+    match ttl_attribute {
+        Some(ttl) => ledger.ttl_attribute(ttl).map_err(|error| Failure::Usage(error.to_string())),
+        None => Ok(ledger),
+    }
 }
 
 /// The path, after its folder was made.

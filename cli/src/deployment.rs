@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use object_store::ObjectStore;
+use tributary_azure_flowlogs::FlowLogs;
 use tributary_azure_mappings::functions;
 use tributary_batch::TimestampMs;
 use tributary_lake::{Layout, Publisher, Staging, locations};
@@ -25,15 +26,9 @@ use crate::set::{InForce, SetArgs};
 /// Who says where sources lie.
 const SOURCES: &str = "--sources (SECURITY_LAKE_SOURCES)";
 
-/// The flags, but for the quarantine's.
+/// Flags that say where the lake is, and how its objects lie there. The same for every command that writes to it.
 #[derive(Debug, clap::Args)]
-pub(crate) struct DeploymentArgs {
-    /// Notifications of flow log blobs; they go to quarantine without it
-    #[arg(long, env = "TRIBUTARY_FLOW_LOG_QUEUE", value_name = "URL")]
-    flow_log_queue: Option<Backend>,
-    /// Staged outcomes
-    #[arg(long, env = "TRIBUTARY_STAGING", default_value = "file:staging", value_name = "URL")]
-    pub(crate) staging: Backend,
+pub(crate) struct LakePlace {
     /// The lake
     #[arg(long, env = "TRIBUTARY_LAKE", default_value = "file:lake", value_name = "URL")]
     pub(crate) lake: Backend,
@@ -54,13 +49,26 @@ pub(crate) struct DeploymentArgs {
     /// Name of this integration, in messages and in quarantine's paths
     #[arg(long, default_value = "azure", env = "MODULE_ID", value_name = "NAME")]
     pub(crate) module_id: String,
+}
+
+/// The flags, but for the quarantine's.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeploymentArgs {
+    /// Notifications of flow log blobs; they go to quarantine without it
+    #[arg(long, env = "TRIBUTARY_FLOW_LOG_QUEUE", value_name = "URL")]
+    flow_log_queue: Option<Backend>,
+    /// Staged outcomes
+    #[arg(long, env = "TRIBUTARY_STAGING", default_value = "file:staging", value_name = "URL")]
+    pub(crate) staging: Backend,
+    #[command(flatten)]
+    pub(crate) place: LakePlace,
     #[command(flatten)]
     delivery: DeliveryArgs,
     #[command(flatten)]
     set: SetArgs,
 }
 
-impl DeploymentArgs {
+impl LakePlace {
     fn sources(&self) -> Option<&str> {
         self.sources.as_deref().map(str::trim).filter(|text| !text.is_empty())
     }
@@ -85,6 +93,19 @@ impl DeploymentArgs {
         Ok(layout.locations().next().map(|(_, location)| location.to_owned()).unwrap_or_default())
     }
 
+    /// Lake and quarantine.
+    pub(crate) async fn publisher(&self, quarantine: Arc<dyn ObjectStore>, aws: &Aws) -> Result<Publisher, Failure> {
+        Ok(Publisher::new(self.lake.lake(&self.lake_on_aws, aws).await?, quarantine))
+    }
+
+    /// Flow logs as objects of this lake.
+    pub(crate) fn flow_logs(&self) -> Result<FlowLogs, Failure> {
+        let logs = FlowLogs::new(self.ocsf_version, self.layout()?, &self.module_id);
+        logs.map_err(|error| Failure::Usage(error.to_string()))
+    }
+}
+
+impl DeploymentArgs {
     /// Whether events go to a service of AWS beside the lake.
     pub(crate) fn delivers(&self) -> bool {
         self.flow_log_queue.as_ref().is_some_and(Backend::is_on_aws) || self.delivery.any()
@@ -96,15 +117,15 @@ impl DeploymentArgs {
         if let Some(queue) = &self.flow_log_queue {
             subjects.push(queue.examine_queue("flow logs", aws, None, now).await?);
         }
-        subjects.extend(self.delivery.examine(&self.region, aws, now).await?);
+        subjects.extend(self.delivery.examine(&self.place.region, aws, now).await?);
         Ok(subjects)
     }
 
     /// Maps and places, which nothing else is needed for.
     pub(crate) async fn examine_maps(&self) -> Result<Subject, Failure> {
-        let layout = self.layout()?;
-        let (changed, built_in) = self.set.chosen(self.ocsf_version).await?;
-        let version = self.ocsf_version;
+        let layout = self.place.layout()?;
+        let version = self.place.ocsf_version;
+        let (changed, built_in) = self.set.chosen(version).await?;
         Ok(Subject::new("mappings", async move {
             let set = match &changed {
                 Some(changed) => changed.load(functions(), version).await.ok(),
@@ -117,17 +138,20 @@ impl DeploymentArgs {
 
     /// The maps in force.
     pub(crate) async fn in_force(&self, metrics: &Metrics) -> Result<InForce, Failure> {
-        self.set.in_force(self.ocsf_version, metrics).await
+        self.set.in_force(self.place.ocsf_version, metrics).await
     }
 
     /// Where events go beside the lake.
     pub(crate) async fn delivery(&self, aws: &Aws) -> Result<Delivery, Failure> {
-        self.delivery.open(&self.region, aws).await
+        self.delivery.open(&self.place.region, aws).await
     }
 
-    /// Lake and quarantine.
-    pub(crate) async fn publisher(&self, quarantine: Arc<dyn ObjectStore>, aws: &Aws) -> Result<Publisher, Failure> {
-        Ok(Publisher::new(self.lake.lake(&self.lake_on_aws, aws).await?, quarantine))
+    /// Where notifications of flow log blobs go, if there is such a place.
+    pub(crate) async fn flow_log_queue(&self, aws: &Aws) -> Result<Option<Arc<dyn Queue>>, Failure> {
+        match &self.flow_log_queue {
+            Some(backend) => Ok(Some(backend.queue("flow-logs", aws).await?)),
+            None => Ok(None),
+        }
     }
 
     /// The transform job of the deployment.
@@ -141,19 +165,16 @@ impl DeploymentArgs {
         (metrics, stop): (Metrics, Stop),
     ) -> Result<Transform, Failure> {
         let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
-        let transformer = Transformer::new(Arc::new(set), Options::default(), self.layout()?);
-        let transformer = transformer.map_err(|error| match self.sources() {
+        let transformer = Transformer::new(Arc::new(set), Options::default(), self.place.layout()?);
+        let transformer = transformer.map_err(|error| match self.place.sources() {
             Some(_) => format!("{SOURCES}: {error}"),
             None => error.to_string(),
         });
-        let flow_logs = match &self.flow_log_queue {
-            Some(backend) => Some(backend.queue("flow-logs", aws).await?),
-            None => None,
-        };
+        let flow_logs = self.flow_log_queue(aws).await?;
         Ok(Transform {
             queue,
             staging: Staging::new(self.staging.store(aws).await?),
-            publisher: self.publisher(quarantine, aws).await?,
+            publisher: self.place.publisher(quarantine, aws).await?,
             transformer: Arc::new(transformer.map_err(|error| usage(&error))?),
             flow_logs,
             findings: delivery.findings.clone(),
@@ -161,7 +182,7 @@ impl DeploymentArgs {
             metrics,
             clock: Clock::system(),
             stop,
-            config: TransformConfig::new(&self.module_id),
+            config: TransformConfig::new(&self.place.module_id),
         })
     }
 }

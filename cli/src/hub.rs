@@ -9,6 +9,7 @@ use tributary_azure_identity::{Entra, Hub, HubAddress, HubCredentials, HubSettin
 use tributary_pipeline::SourceError;
 
 use crate::failure::Failure;
+use crate::storage::IdentityArgs;
 
 /// The group that every hub has.
 const DEFAULT_GROUP: &str = "$Default";
@@ -50,21 +51,14 @@ pub(crate) struct HubArgs {
     /// Name or ARN of a secret in AWS Secrets Manager that names the hub and holds its credentials; rotation is followed
     #[arg(long, env = variable::CREDENTIALS_SECRET, value_name = "NAME")]
     credentials_secret: Option<String>,
-    /// `federated`: as the AWS role that this runs in, by an Entra application that trusts it; needs no secret
-    #[arg(long, env = variable::AUTHENTICATION, value_name = "HOW")]
-    authentication: Option<String>,
-    /// Entra tenant of that application
-    #[arg(long, env = variable::TENANT, value_name = "ID")]
-    tenant_id: Option<String>,
-    /// Client id of that application
-    #[arg(long, env = variable::CLIENT, value_name = "ID")]
-    client_id: Option<String>,
     /// Namespace of the hub, when federated
     #[arg(long, env = variable::NAMESPACE, value_name = "HOST")]
     namespace: Option<String>,
     /// Name of the hub, when federated or where the connection string has no EntityPath
     #[arg(long, env = variable::HUB, value_name = "NAME")]
     hub: Option<String>,
+    #[command(flatten)]
+    pub(crate) who: IdentityArgs,
 }
 
 #[allow(clippy::unnecessary_wraps)]
@@ -85,7 +79,7 @@ impl HubArgs {
     /// Who this is at the hub; no secret is read yet.
     async fn identity(&self, group: Option<&str>) -> Result<Identity, Failure> {
         // A variable that is set to nothing is not set.
-        let federated = self.authentication.as_deref().is_some_and(|how| !matches!(how.trim(), "" | "secret"));
+        let federated = self.who.is_federated();
         let secret = self.credentials_secret.as_ref().filter(|name| !name.trim().is_empty());
         let connection_string = self.connection_string.as_ref().filter(|text| !text.expose_secret().trim().is_empty());
         match (connection_string, secret) {
@@ -132,9 +126,9 @@ impl HubArgs {
         let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
         let settings = HubSettings::from_variables(|name| match name {
             variable::CREDENTIALS_SECRET => self.credentials_secret.clone(),
-            variable::AUTHENTICATION => self.authentication.clone(),
-            variable::TENANT => self.tenant_id.clone(),
-            variable::CLIENT => self.client_id.clone(),
+            variable::AUTHENTICATION => self.who.authentication.clone(),
+            variable::TENANT => self.who.tenant_id.clone(),
+            variable::CLIENT => self.who.client_id.clone(),
             variable::NAMESPACE => self.namespace.clone(),
             variable::HUB => self.hub.clone(),
             variable::CONSUMER_GROUP => Some(group.unwrap_or(DEFAULT_GROUP).to_owned()),
@@ -291,14 +285,15 @@ mod tests {
     #[tokio::test]
     async fn one_way_to_be_let_in_and_all_that_it_needs() {
         let some = |text: &str| Some(text.to_owned());
-        let federated = || HubArgs { authentication: some("federated"), ..HubArgs::default() };
+        let who = |how: &str| IdentityArgs { authentication: some(how), ..IdentityArgs::default() };
+        let federated = || HubArgs { who: who("federated"), ..HubArgs::default() };
         let both = HubArgs { connection_string: Some(SecretString::from("secret-key")), ..federated() };
         let error = resolved(both).await.unwrap_err();
         assert!(error.contains("keep one of EVENTHUB_CONNECTION_STRING, AZURE_CREDENTIALS_SECRET_NAME"), "{error}");
         assert!(resolved(federated()).await.unwrap_err().starts_with("AZURE_TENANT_ID is not set"));
-        let typo = HubArgs { authentication: some("federatd"), ..HubArgs::default() };
+        let typo = HubArgs { who: who("federatd"), ..HubArgs::default() };
         assert!(resolved(typo).await.unwrap_err().starts_with("AZURE_AUTHENTICATION is neither"));
-        let tenant = HubArgs { tenant_id: some("a/b"), ..federated() };
+        let tenant = HubArgs { who: IdentityArgs { tenant_id: some("a/b"), ..who("federated") }, ..HubArgs::default() };
         assert!(resolved(tenant).await.unwrap_err().starts_with("AZURE_TENANT_ID is no tenant"));
     }
 }

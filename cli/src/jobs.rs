@@ -1,8 +1,9 @@
-//! The poll, transform and import jobs over chosen back ends, and running them side by side.
+//! The poll, transform, import and flow log jobs over chosen back ends, and running them side by side.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tributary_azure_flowlog_job::{FlowReport, ReadFlowLogs};
 use tributary_delivery::Sink;
 use tributary_ledger::Ledger;
 use tributary_pipeline::{
@@ -29,6 +30,8 @@ pub(crate) struct Jobs {
     pub(crate) poll: Poll,
     pub(crate) transform: Transform,
     pub(crate) import: Option<ImportFindings>,
+    /// Flow logs, where their notifications are read here.
+    pub(crate) flows: Option<ReadFlowLogs>,
     pub(crate) metrics: Metrics,
 }
 
@@ -38,6 +41,7 @@ pub(crate) struct Passed {
     pub(crate) poll: PollReport,
     pub(crate) transform: TransformReport,
     pub(crate) import: ImportReport,
+    pub(crate) flows: FlowReport,
 }
 
 impl Jobs {
@@ -59,10 +63,11 @@ impl Jobs {
             config: ImportConfig::default(),
         });
         let poll = Poll { source, ledger, queue, staging, metrics: metrics.clone(), clock, stop, config };
-        Self { poll, transform, import, metrics }
+        Self { poll, transform, import, flows: None, metrics }
     }
 
-    /// Reads what is in the hub now, transforms until the queue is empty and imports until that of findings is, all at once.
+    /// Reads what is in the hub now, transforms until the queue is empty, imports until that of findings is and reads flow logs until that
+    /// of their notifications is, all at once.
     pub(crate) async fn pass(&self, budget: Duration) -> Result<Passed, Failure> {
         let (polled, transformed) = (Stop::new(), Stop::new());
         let transforming = async {
@@ -87,14 +92,28 @@ impl Jobs {
             report.add(&import.drain(budget).await?);
             Ok(report)
         };
+        let flowing = async {
+            let mut report = FlowReport::default();
+            let Some(flows) = &self.flows else { return Ok(report) };
+            while !transformed.is_set() && !flows.stop.is_set() {
+                report.add(&flows.run(Duration::from_millis(200)).await?);
+            }
+            report.add(&flows.drain(budget).await?);
+            Ok(report)
+        };
         let polling = async {
             let report = self.poll.run(budget).await;
             polled.set();
             report
         };
-        let (poll, transform, import) = tokio::join!(polling, transforming, importing);
+        let (poll, transform, import, flows) = tokio::join!(polling, transforming, importing, flowing);
         let poll = poll.map_err(|error| Failure::Backend(error.to_string()))?;
         let queue = |error: QueueError| Failure::Backend(error.to_string());
-        Ok(Passed { poll, transform: transform.map_err(queue)?, import: import.map_err(queue)? })
+        Ok(Passed {
+            poll,
+            transform: transform.map_err(queue)?,
+            import: import.map_err(queue)?,
+            flows: flows.map_err(queue)?,
+        })
     }
 }

@@ -19,6 +19,7 @@ mod runtime;
 mod schemas;
 mod set;
 mod settings;
+mod storage;
 
 use std::process::ExitCode;
 

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use tributary_aws::SdkConfig;
 use tributary_lake::{Bucket, BucketOptions};
+use tributary_ledger::DynamoLedger;
 use tributary_queue::{SqsAddress, SqsQueue};
 
 /// What a cold start has: the settings, and AWS's configuration when it is first asked for.
@@ -64,6 +65,20 @@ impl Start {
         match self.environment.text("CHECKPOINT_TABLE_NAME").or(older) {
             Some(table) => Ok(table),
             None => self.environment.required("CHECKPOINT_TABLE_NAME", "the name of the ledger's table"),
+        }
+    }
+
+    /// The ledger, whose items end by the attribute that the table's time to live is on.
+    ///
+    /// # Errors
+    /// When no table is named, or the attribute is one of the ledger's own.
+    pub fn ledger(&self, aws: &SdkConfig) -> Result<DynamoLedger, Failed> {
+        let ledger = DynamoLedger::new(aws, self.ledger_table()?);
+        match self.environment.text("CHECKPOINT_TTL_ATTRIBUTE") {
+            None => Ok(ledger),
+            Some(name) => {
+                ledger.ttl_attribute(name).map_err(|error| Failed(format!("CHECKPOINT_TTL_ATTRIBUTE: {error}")))
+            }
         }
     }
 

@@ -257,7 +257,23 @@ const FLOW_LOGS: &[Permission] = &[
     allow("sqs:DeleteMessage", Resource::FlowLogQueue, When::Always, "notifications that are covered"),
     allow("sqs:ChangeMessageVisibility", Resource::FlowLogQueue, When::Always, "blobs that take longer"),
     allow("sqs:GetQueueAttributes", Resource::FlowLogQueue, When::Always, "Lambda's poller"),
-    behind("kms:Decrypt", Resource::Key, When::CustomerKey, "to read the encrypted queue"),
+    allow("dynamodb:GetItem", Resource::LedgerTable, When::Always, "where a blob stands"),
+    allow("dynamodb:PutItem", Resource::LedgerTable, When::Always, "plan and commit, each a conditional write"),
+    allow("secretsmanager:GetSecretValue", Resource::FlowLogSecret, When::Secret, "the storage account's credentials"),
+    WEB_IDENTITY,
+    allow("s3:PutObject", Resource::Lake("ext/*"), When::Always, "the lake's objects"),
+    allow("s3:AbortMultipartUpload", Resource::Lake("ext/*"), When::Always, "parts of an upload that failed"),
+    allow(
+        "s3:PutObject",
+        Resource::Quarantine("quarantine/*"),
+        When::Always,
+        "records and tuples that did not become events",
+    ),
+    allow("sts:AssumeRole", Resource::WriterRole, When::CentralLake, "the writer role of a lake in another account"),
+    behind("kms:GenerateDataKey", Resource::Key, When::CustomerKey, "to put quarantined records"),
+    behind("kms:Decrypt", Resource::Key, When::CustomerKey, "the secret, the table, and to read the encrypted queue"),
+    behind("kms:GenerateDataKey", Resource::LakeKey, When::LakeCustomerKey, "to put the lake's objects"),
+    behind("kms:Decrypt", Resource::LakeKey, When::LakeCustomerKey, "to complete an upload in parts"),
 ];
 
 const REGISTER: &[Permission] = &[

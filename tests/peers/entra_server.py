@@ -130,6 +130,7 @@ def token(tenant: str, content_type: str, body: bytes) -> dict:
         "iss": f"https://sts.windows.net/{tenant}/",
         "aud": scope.removesuffix("/.default"),
         "appid": client,
+        "iat": now,
         "nbf": now,
         # Whole seconds: never before the client thinks.
         "exp": now + life + 1,

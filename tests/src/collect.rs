@@ -118,16 +118,23 @@ pub async fn collect_findings(queue: &dyn Queue) -> BTreeMap<String, Vec<String>
 
 /// `finding_info.uid` of every row of a finding in a lake: what its finding's `Id` is.
 pub fn finding_uids(lake: &Path) -> BTreeSet<String> {
-    let mut uids = BTreeSet::new();
+    uids(lake, "finding_info").into_iter().collect()
+}
+
+/// `metadata.uid` of every row of a lake, as often as it is there.
+pub fn metadata_uids(lake: &Path) -> Vec<String> {
+    uids(lake, "metadata")
+}
+
+fn uids(lake: &Path, object: &str) -> Vec<String> {
+    let mut uids = Vec::new();
     for path in files(lake, "parquet") {
         let reader = SerializedFileReader::new(Bytes::from(std::fs::read(&path).unwrap())).unwrap();
         for row in reader.get_row_iter(None).unwrap() {
             let row = row.unwrap();
             let mut columns = row.get_column_iter();
-            let Some((_, Field::Group(finding))) = columns.find(|(column, _)| *column == "finding_info") else {
-                continue;
-            };
-            let uid = finding.get_column_iter().find(|(member, _)| *member == "uid");
+            let Some((_, Field::Group(group))) = columns.find(|(column, _)| *column == object) else { continue };
+            let uid = group.get_column_iter().find(|(member, _)| *member == "uid");
             uids.extend(uid.and_then(|(_, field)| text(field)));
         }
     }

@@ -1,5 +1,7 @@
 //! `tributary demo`: the whole way of an event on one machine, over real AMQP, without any account.
 
+mod flow_logs;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use object_store::ObjectStore;
 use serde_json::json;
 use tributary_azure_eventhub::{Destination, EventHubPublisher, EventHubSource, OutgoingEvent};
 use tributary_azure_eventhub_emulator::{Emulator, HubConfig};
+use tributary_azure_flowlogs::FlowLogs;
 use tributary_azure_samples::{Fates, Sample, Samples};
 use tributary_delivery::FolderSink;
 use tributary_lake::{Durability, Layout, LocalStore, Publisher, Staging};
@@ -27,6 +30,10 @@ use crate::jobs::{Delivery, Jobs, Passed};
 use crate::progress::bar;
 use crate::{mappings, runtime};
 
+/// Network Activity, which flow log tuples are.
+const FLOWS: i32 = 4001;
+/// Name of the integration.
+const MODULE: &str = "azure";
 const HUB: &str = "defender";
 const PARTITIONS: u32 = 4;
 const GROUP: &str = "tributary";
@@ -121,25 +128,31 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     let layout = Layout::from_prefix(&args.region, "azure-", args.ocsf_version);
     let layout = layout.map_err(|error| Failure::Usage(error.to_string()))?;
     let set = Arc::new(mappings::shipped(args.ocsf_version)?);
+    let logs =
+        FlowLogs::new(args.ocsf_version, layout.clone(), MODULE).map_err(|error| Failure::Usage(error.to_string()))?;
     let transformer = Transformer::new(set, Options::default(), layout);
     let delivery = delivery(args, &state, &aws).await?;
+    // The keys of quarantine begin with `quarantine/`. Another demo makes it all again: no need to wait for the disk.
+    let publisher = Publisher::new(folder(&args.out.join("lake"))?, folder(&args.out)?);
+    let notifications = state.queue("flow-logs", &aws).await?;
+    let metrics = Metrics::new();
     let transform = Transform {
         queue: state.queue("events", &aws).await?,
-        // Another demo makes it all again: no need to wait for the disk.
         staging: Staging::new(folder(&args.out.join("staging"))?),
-        // The keys of quarantine begin with `quarantine/`.
-        publisher: Publisher::new(folder(&args.out.join("lake"))?, folder(&args.out)?),
+        publisher: publisher.clone(),
         transformer: Arc::new(transformer.map_err(|error| Failure::Usage(error.to_string()))?),
-        flow_logs: Some(state.queue("flow-logs", &aws).await?),
+        flow_logs: Some(notifications.clone()),
         findings: delivery.findings.clone(),
         trail: None,
-        metrics: Metrics::new(),
+        metrics: metrics.clone(),
         clock: Clock::system(),
         stop: Stop::new(),
-        config: TransformConfig::new("azure"),
+        config: TransformConfig::new(MODULE),
     };
-    let (ledger, poll) = (state.ledger(&aws).await?, PollConfig::new("azure", "demo"));
+    let (ledger, poll) = (state.ledger(&aws).await?, PollConfig::new(MODULE, "demo"));
+    let flows = flow_logs::job(logs, publisher, notifications, state.cursors(&aws).await?, metrics)?;
     let jobs = Jobs::new(transform, delivery, Arc::clone(&source) as _, ledger, poll);
+    let jobs = Jobs { flows: Some(flows), ..jobs };
     let started = Instant::now();
     let spinner = bar(0, "{spinner} receiving, mapping, writing  {elapsed}");
     spinner.enable_steady_tick(Duration::from_millis(120));
@@ -152,7 +165,7 @@ async fn work(args: &Args) -> Result<ExitCode, Failure> {
     }
     emulator.shutdown().await;
     report(args, &passed, &jobs.metrics.snapshot(), issued, seconds);
-    check(&passed, issued)
+    check(&passed, issued, jobs.metrics.snapshot().total(Metric::FlowTuples))
 }
 
 /// Findings in the form of Security Hub, into a file.
@@ -197,13 +210,16 @@ fn outgoing(sample: Sample) -> OutgoingEvent {
 }
 
 fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seconds: f64) {
-    let Passed { poll, transform, import } = passed;
+    let Passed { poll, transform, import, flows } = passed;
+    let tuples = snapshot.total(Metric::FlowTuples);
     let (objects, bytes) = (snapshot.total(Metric::ObjectsWritten), snapshot.total(Metric::BytesWritten));
     let counts = |metric| snapshot.of(metric).map(|sample| (sample.label.clone(), sample.value)).collect::<Vec<_>>();
     let (kinds, reasons) = (counts(Metric::RecordsMapped), counts(Metric::RecordsQuarantined));
     let general = counts(Metric::RecordsGeneral);
+    let mut classes = transform.classes.clone();
+    *classes.entry(FLOWS).or_default() += tuples;
     let classes: Vec<(String, u64)> =
-        transform.classes.iter().map(|(class, rows)| (class_label(args.ocsf_version, *class), *rows)).collect();
+        classes.into_iter().map(|(class, rows)| (class_label(args.ocsf_version, class), rows)).collect();
     if args.json {
         let map = |counts: &[(String, u64)]| counts.iter().cloned().collect::<std::collections::BTreeMap<_, _>>();
         println!(
@@ -211,6 +227,7 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seco
             json!({"events": poll.events(), "records": issued.total(), "mapped": transform.mapped, "kinds": map(&kinds),
                 "classes": map(&classes), "quarantined": transform.quarantined, "reasons": map(&reasons),
                 "general": map(&general), "routed": transform.routed, "skipped": transform.skipped, "findings": import.findings,
+                "flowNotifications": flows.notifications, "flowTuples": tuples,
                 "objects": objects, "bytes": bytes, "seconds": seconds, "lag": poll.lag(), "lost": poll.lost(),
                 "out": args.out})
         );
@@ -227,6 +244,7 @@ fn report(args: &Args, passed: &Passed, snapshot: &Snapshot, issued: Fates, seco
     line("  quarantined, whole and with the reason", transform.quarantined.to_string());
     line("  handed on to the flow log queue", transform.routed.to_string());
     line("  skipped: handshakes of Event Grid", transform.skipped.to_string());
+    line("flow log tuples, of the blobs that were notified", tuples.to_string());
     line("findings in the form of Security Hub", import.findings.to_string());
     line("objects written", format!("{objects} ({bytes} bytes)"));
     line("seconds", format!("{seconds:.2}"));
@@ -274,8 +292,8 @@ fn class_label(version: Version, class: i32) -> String {
 }
 
 /// The demo's own word on whether it did its job: every record became what it had to, none is missing, none came twice.
-fn check(passed: &Passed, issued: Fates) -> Result<ExitCode, Failure> {
-    let Passed { poll, transform, import } = passed;
+fn check(passed: &Passed, issued: Fates, tuples: u64) -> Result<ExitCode, Failure> {
+    let Passed { poll, transform, import, flows } = passed;
     if let Some((partition, detail, _)) = poll.failures().next() {
         return Err(Failure::Backend(format!("partition {partition}: {detail}")));
     }
@@ -291,6 +309,15 @@ fn check(passed: &Passed, issued: Fates) -> Result<ExitCode, Failure> {
             transform.findings,
             import.findings,
             import.failure.as_deref().unwrap_or("look at the log lines above")
+        )));
+    }
+    let expected = flow_logs::TUPLES * flows.notifications;
+    if flows.failed > 0 || flows.notifications != transform.routed || tuples != expected {
+        return Err(Failure::Check(format!(
+            "{} notifications of flow logs, of which {} are done with, and {tuples} tuples of {expected}: {}",
+            transform.routed,
+            flows.notifications,
+            flows.failure.as_deref().unwrap_or("look at the log lines above")
         )));
     }
     if delivered != issued || transform.failed > 0 || poll.lag() > 0 {

@@ -91,7 +91,7 @@ async fn subjects(args: &Args) -> Result<Vec<Subject>, Failure> {
     let mut subjects = Vec::new();
     let identity = args.hub.identity().await;
     let deployment = &args.deployment;
-    let places = [&args.ledger, &args.queue, &args.quarantine, &deployment.staging, &deployment.lake];
+    let places = [&args.ledger, &args.queue, &args.quarantine, &deployment.staging, &deployment.place.lake];
     let stored = !matches!(&identity, Ok(Identity::Text(_)));
     if stored || places.into_iter().any(Backend::is_on_aws) || deployment.delivers() {
         subjects.push(amazon(&aws).await);
@@ -109,8 +109,10 @@ async fn subjects(args: &Args) -> Result<Vec<Subject>, Failure> {
     subjects.push(deployment.staging.examine_objects("staging", &own, &aws, staging).await?.needing(AWS));
     let quarantine = used("quarantine", "quarantine", None);
     subjects.push(args.quarantine.examine_objects("quarantine", &own, &aws, quarantine).await?.needing(AWS));
-    let lake = used("lake", &deployment.first_location()?, None);
-    subjects.push(deployment.lake.examine_objects("lake", &deployment.lake_on_aws, &aws, lake).await?.needing(AWS));
+    let lake = used("lake", &deployment.place.first_location()?, None);
+    subjects.push(
+        deployment.place.lake.examine_objects("lake", &deployment.place.lake_on_aws, &aws, lake).await?.needing(AWS),
+    );
     for subject in deployment.examine(&aws, now).await? {
         subjects.push(subject.needing(AWS));
     }

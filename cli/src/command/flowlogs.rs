@@ -1,5 +1,7 @@
 //! `tributary flowlogs`: blobs of flow logs to Parquet in the Security Lake layout.
 
+mod sweep;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,15 @@ use tributary_ocsf::Version;
 
 use crate::failure::{Failure, SOME_QUARANTINED};
 use crate::{input, progress};
+
+pub(crate) use sweep::{MAX_SWEEP_HOURS, sweep_of};
+
+const SWEEP_EXAMPLES: &str = "\
+Examples:
+  tributary flowlogs sweep --flow-logs-secret tributary/flow-logs --ledger dynamodb:tributary --lake s3://my-lake --quarantine s3://my-quarantine
+  tributary flowlogs sweep --storage-account contoso --authentication federated --since-hours 24 --dry-run
+
+Needs the ledger that the deployment's own reader has: what it covers is not read again.";
 
 /// What the names of the lake's sources begin with.
 const SOURCE_PREFIX: &str = "azure-";
@@ -37,6 +48,9 @@ pub(crate) struct Args {
 enum Action {
     /// Write the flows of downloaded blobs (PT1H.json), whole or fragments, into a lake's folder
     Convert(Convert),
+    /// Read flow logs of the last hours that no notification told of: each blob from where the ledger says
+    #[command(after_long_help = SWEEP_EXAMPLES)]
+    Sweep(Box<sweep::Args>),
 }
 
 /// Flags of `flowlogs convert`.
@@ -63,6 +77,7 @@ struct Convert {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     match &args.action {
         Action::Convert(args) => convert(args),
+        Action::Sweep(args) => sweep::run(args),
     }
 }
 

@@ -1,19 +1,23 @@
-//! `tributary run`: poll and transform in one process, every back end chosen by URL.
+//! `tributary run`: poll, transform and flow logs in one process, every back end chosen by URL.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use object_store::ObjectStore;
 use serde_json::json;
 use tributary_azure_eventhub::EventHubSource;
+use tributary_azure_flowlog_job::{ReadConfig, ReadFlowLogs, ToLake};
 use tributary_ledger::Policy;
 use tributary_mapping::MappingSet;
 use tributary_pipeline::{EventSource as _, PollConfig, StartPosition, Stop, worker_mark};
+use tributary_queue::Queue;
 use tributary_telemetry::{Metrics, logging};
 
 use crate::aws::Aws;
 use crate::backend::Backend;
+use crate::command::flowlogs::{self, MAX_SWEEP_HOURS};
 use crate::deployment::DeploymentArgs;
 use crate::failure::{CHECK_FAILED, Failure, SOME_QUARANTINED};
 use crate::health::Health;
@@ -21,6 +25,7 @@ use crate::hub::{HubArgs, Way};
 use crate::jobs::{Jobs, Passed};
 use crate::runtime;
 use crate::set::InForce;
+use crate::storage::StorageArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,6 +42,8 @@ Flags win over the environment, the environment over tributary.toml (or the file
 const LEASE: Duration = Duration::from_secs(30);
 /// Longest that a process takes at its end to give its partitions up: whoever stopped it does not wait for ever.
 const LEAVING: Duration = Duration::from_secs(5);
+/// How often flow logs are looked for that no notification told of.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Flags of `run`.
 #[derive(Debug, clap::Args)]
@@ -74,6 +81,11 @@ pub(crate) struct Args {
     quarantine: Backend,
     #[command(flatten)]
     deployment: DeploymentArgs,
+    #[command(flatten)]
+    storage: StorageArgs,
+    /// Hours of flow logs that are looked at at the start and every hour, for blobs whose notification was lost; 0 for none
+    #[arg(long, default_value_t = 3, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(0..=MAX_SWEEP_HOURS), help_heading = "Flow logs")]
+    sweep_hours: u32,
     /// Answer GET /healthz here while passes are made: 200 while they succeed, 503 when none did for three passes' time
     #[arg(long, env = "TRIBUTARY_HEALTH", value_name = "ADDR:PORT", conflicts_with = "once")]
     health: Option<SocketAddr>,
@@ -128,6 +140,13 @@ async fn once(args: &Args, jobs: &Jobs, budget: Duration, refused: bool) -> Resu
             passed.transform.failed
         )));
     }
+    if passed.flows.failed > 0 {
+        let why = passed.flows.failure.unwrap_or_default();
+        return Err(Failure::Backend(format!(
+            "{} messages of flow logs failed and stay in their queue, the last: {why}",
+            passed.flows.failed
+        )));
+    }
     if passed.import.failed > 0 {
         let why = passed.import.failure.unwrap_or_default();
         return Err(Failure::Backend(format!(
@@ -148,7 +167,12 @@ async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Res
         let address = health.serve(address).await?;
         tracing::info!(%address, "answering health checks");
     }
+    let mut swept: Option<Instant> = None;
     while !stop.is_set() {
+        if args.sweep_hours > 0 && swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
+            swept = Some(Instant::now());
+            sweep(jobs, args.sweep_hours, budget).await;
+        }
         match jobs.pass(budget).await {
             Ok(passed) => {
                 match passed.poll.failures().next() {
@@ -181,6 +205,18 @@ async fn forever(args: &Args, jobs: &Jobs, budget: Duration, stop: &Stop) -> Res
     Ok(ExitCode::SUCCESS)
 }
 
+/// Looks for flow logs whose notification was lost. What fails is tried again an hour later.
+async fn sweep(jobs: &Jobs, hours: u32, budget: Duration) {
+    let Some(flows) = &jobs.flows else { return };
+    match flows.sweep(&flowlogs::sweep_of(hours), tokio::time::Instant::now() + budget).await {
+        Err(error) => tracing::warn!("sweep of flow logs: {error}"),
+        Ok(report) if report.behind > 0 || report.failed > 0 => {
+            tracing::info!(blobs = report.blobs, behind = report.behind, failed = report.failed, "flow logs swept");
+        }
+        Ok(_) => {}
+    }
+}
+
 async fn source(args: &Args) -> Result<EventHubSource, Failure> {
     let transport = args.transport.transport();
     let hub = args.hub.hub(args.consumer_group.as_deref()).await?;
@@ -196,7 +232,7 @@ async fn jobs(
 ) -> Result<Jobs, Failure> {
     // Not the process id alone: in containers it is 1 for all.
     let worker = format!("run-{}-{}", std::process::id(), worker_mark());
-    let mut poll = PollConfig::new(&args.deployment.module_id, worker);
+    let mut poll = PollConfig::new(&args.deployment.place.module_id, worker);
     // Processes that share a ledger share its partitions; one that died gives its up when the lease ends, and one that waits
     // for its next pass keeps them.
     poll.policy = Policy::WhenFree;
@@ -209,12 +245,43 @@ async fn jobs(
     let aws = Aws::default();
     let delivery = args.deployment.delivery(&aws).await?;
     let (queue, quarantine) = (args.queue.queue("events", &aws).await?, args.quarantine.store(&aws).await?);
-    let transform = args.deployment.transform(&aws, set, queue, quarantine, &delivery, (metrics, stop)).await?;
-    Ok(Jobs::new(transform, delivery, source, args.ledger.ledger(&aws).await?, poll))
+    let common = (metrics.clone(), stop.clone());
+    let transform = args.deployment.transform(&aws, set, queue, quarantine.clone(), &delivery, common).await?;
+    let flows = flow_logs(args, &aws, transform.flow_logs.clone(), quarantine, (metrics, stop)).await?;
+    Ok(Jobs { flows, ..Jobs::new(transform, delivery, source, args.ledger.ledger(&aws).await?, poll) })
+}
+
+/// The job that reads flow logs, where storage is named.
+async fn flow_logs(
+    args: &Args,
+    aws: &Aws,
+    queue: Option<Arc<dyn Queue>>,
+    quarantine: Arc<dyn ObjectStore>,
+    (metrics, stop): (Metrics, Stop),
+) -> Result<Option<ReadFlowLogs>, Failure> {
+    if !args.storage.any() {
+        return Ok(None);
+    }
+    let Some(queue) = queue else {
+        return Err(Failure::Usage(
+            "flow logs are named, and no queue for their notifications: add --flow-log-queue sqlite:tributary.db"
+                .to_owned(),
+        ));
+    };
+    let place = &args.deployment.place;
+    Ok(Some(ReadFlowLogs {
+        queue,
+        storage: args.storage.open(&args.hub.who, aws).await?,
+        cursors: args.ledger.cursors(aws).await?,
+        lake: ToLake::new(Arc::new(place.flow_logs()?), place.publisher(quarantine, aws).await?, metrics.clone()),
+        metrics,
+        stop,
+        config: ReadConfig::default(),
+    }))
 }
 
 fn report(args: &Args, jobs: &Jobs, passed: &Passed) {
-    let Passed { poll, transform, import } = passed;
+    let Passed { poll, transform, import, flows } = passed;
     let snapshot = jobs.metrics.snapshot();
     let total = |metric| snapshot.total(metric);
     use tributary_telemetry::Metric;
@@ -225,6 +292,8 @@ fn report(args: &Args, jobs: &Jobs, passed: &Passed) {
                 "mapped": transform.mapped, "quarantined": transform.quarantined,
                 "routed": transform.routed, "skipped": transform.skipped, "failed": transform.failed,
                 "findings": transform.findings, "imported": import.findings, "trail": transform.trail,
+                "flowNotifications": flows.notifications, "flowRecords": flows.read.records,
+                "flowTuples": total(Metric::FlowTuples),
                 "objects": total(Metric::ObjectsWritten), "bytes": total(Metric::BytesWritten)})
         );
         return;
@@ -241,6 +310,15 @@ fn report(args: &Args, jobs: &Jobs, passed: &Passed) {
         poll.lag(),
         poll.lost()
     );
+    if jobs.flows.is_some() {
+        println!(
+            "flow logs: notifications {}, records {}, tuples {}, {} bytes fetched",
+            flows.notifications,
+            flows.read.records,
+            total(Metric::FlowTuples),
+            flows.read.bytes
+        );
+    }
     if jobs.transform.findings.is_some() || jobs.transform.trail.is_some() {
         println!("findings {}, imported {}, trail events {}", transform.findings, import.findings, transform.trail);
     }

@@ -3,6 +3,7 @@
 mod event_transformer;
 mod eventhub_processor;
 mod flowlog_processor;
+mod lake;
 mod security_lake_source;
 mod securityhub_processor;
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tributary_functions::permissions;
 use tributary_test_servers::Asked;
 
-use super::stack::{BUCKETS, SECRET};
+use super::stack::{BUCKETS, FLOW_LOG_SECRET, SECRET};
 
 /// A handler, an operation, the name of a resource and the path below it: as in `permissions.json`.
 type Call = (&'static str, String, &'static str, String);
@@ -118,7 +118,11 @@ fn judged(asked: &Asked) -> (String, &'static str, String) {
         let table = if text("TableName") == "positions" { "ledgerTable" } else { "another table" };
         (format!("dynamodb:{operation}"), table, String::new())
     } else if let Some(operation) = target.strip_prefix("secretsmanager.") {
-        let secret = if text("SecretId") == SECRET { "hubSecret" } else { "another secret" };
+        let secret = match text("SecretId").as_str() {
+            SECRET => "hubSecret",
+            FLOW_LOG_SECRET => "flowLogSecret",
+            _ => "another secret",
+        };
         (format!("secretsmanager:{operation}"), secret, String::new())
     } else if let Some(action) = asked.body.strip_prefix(b"Action=") {
         let action = action.split(|byte| *byte == b'&').next().unwrap();

@@ -3,6 +3,7 @@
 
 mod calls;
 mod faults;
+mod flow_logs;
 mod generated;
 mod leaks;
 mod on_lambda;

@@ -35,7 +35,13 @@ const POLLERS: [&str; 12] = [
     "securityhub-processor sqs:GetQueueAttributes findingsQueue (always)",
 ];
 /// What other tests need, which say so: a retry, a direct invocation, changed files, the custom resource.
-const ELSEWHERE: [&str; 11] = [
+const ELSEWHERE: [&str; 17] = [
+    "flowlog-processor s3:PutObject quarantineBucket/quarantine/* (always)",
+    "flowlog-processor dynamodb:GetItem ledgerTable (always)",
+    "flowlog-processor dynamodb:PutItem ledgerTable (always)",
+    "flowlog-processor secretsmanager:GetSecretValue flowLogSecret (secret)",
+    "flowlog-processor s3:PutObject lakeBucket/ext/* (always)",
+    "flowlog-processor sts:GetWebIdentityToken * (federated)",
     "event-transformer sqs:ReceiveMessage deadLetterQueue (always)",
     "event-transformer sqs:DeleteMessage deadLetterQueue (always)",
     "event-transformer sqs:GetQueueAttributes deadLetterQueue (always)",
@@ -50,7 +56,9 @@ const ELSEWHERE: [&str; 11] = [
 ];
 /// What no test of the functions needs: a message that takes so long that its visibility is extended, uploads in parts that
 /// fail, and roles of other accounts. The rooms' own tests do (`pipeline`, `lake`, `delivery`). And what makes a missing object answer as missing, which no server here tells apart.
-const NOWHERE: [&str; 7] = [
+const NOWHERE: [&str; 9] = [
+    "flowlog-processor s3:AbortMultipartUpload lakeBucket/ext/* (always)",
+    "flowlog-processor sts:AssumeRole writerRole (centralLake)",
     "event-transformer sqs:ChangeMessageVisibility deadLetterQueue (always)",
     "event-transformer s3:ListBucket stagingBucket (always)",
     "event-transformer s3:AbortMultipartUpload lakeBucket/ext/* (always)",

@@ -24,10 +24,11 @@ pub(crate) const HUB: &str = "defender";
 pub(crate) const PARTITIONS: u32 = 8;
 const GROUP: &str = "tributary";
 /// The tenant whose tokens the hub takes besides its key.
-const TENANT: &str = "11111111-1111-1111-1111-111111111111";
-const APPLICATION: &str = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee";
+pub(crate) const TENANT: &str = "11111111-1111-1111-1111-111111111111";
+pub(crate) const APPLICATION: &str = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee";
 pub(crate) const HUB_KEY: &str = "dGhlIGh1YidzIG93biBrZXksIGZvciB0aGVzZSB0ZXN0cw==";
 pub(crate) const SECRET: &str = "tributary/hub";
+pub(crate) const FLOW_LOG_SECRET: &str = "tributary/flow-logs";
 const ACCOUNT: &str = "123456789012";
 pub(crate) const BUCKETS: [&str; 3] = ["tributary-staging", "tributary-lake", "tributary-quarantine"];
 /// Classes that a source exists for.

@@ -1,6 +1,6 @@
 //! Servers on this machine that tests start and stop.
 //!
-//! Each is a Python program of `tests/peers` that prints its endpoint in one line and ends when its standard input does, so
+//! But for [`Azurite`] (Blob Storage, in JavaScript) each is a Python program of `tests/peers` that prints its endpoint in one line and ends when its standard input does, so
 //! that it never outlives the test that started it, however that ends. They listen on 127.0.0.1 only, on a free port.
 //!
 //! - [`Server::moto`]: DynamoDB, S3, Secrets Manager, SQS and STS, quick to start, no state but its own.
@@ -12,6 +12,8 @@
 //! [`Proxy`] stands in front of one, makes it fail to order and counts what is asked of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::missing_panics_doc)]
 
+mod authority;
+mod azurite;
 mod lambda;
 mod make;
 mod proxy;
@@ -29,6 +31,8 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SystemTimeSource;
 use tributary_aws::SdkConfig;
 
+pub use authority::Authority;
+pub use azurite::Azurite;
 pub use lambda::Lambda;
 pub use proxy::{Asked, Fault, Proxy};
 pub use runtime_api::{Answer, RuntimeApi};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tributary_aws::SdkConfig;
 use tributary_azure_mappings::{functions, shipped};
 use tributary_delivery::{ChannelArn, CloudTrailLake, Patience};
-use tributary_lake::{BucketOptions, KmsKey, Layout, Publisher, Staging, locations};
+use tributary_lake::Staging;
 use tributary_mapping::{Destination, MappingSet, Options};
 use tributary_ocsf::Version;
 use tributary_pipeline::{
@@ -14,15 +14,14 @@ use tributary_pipeline::{
 use tributary_queue::{MemoryQueue, Queue, RedrivePolicy};
 use tributary_telemetry::Metrics;
 
+use crate::handlers::lake;
 use crate::{Environment, Failed, Start};
-
-const SOURCES: &str = "JSON, class to location, such as {\"2004\":\"ext/azure-detection/1.3.0/\"}: output Sources of security-lake-source";
 
 pub(super) async fn transform(start: &Start, aws: &SdkConfig, metrics: &Metrics) -> Result<Transform, Failed> {
     let (env, module) = (&start.environment, start.module()?);
     let version = env.parsed::<Version>("OCSF_VERSION", "1.3.0 or 1.1.0")?.unwrap_or(Version::V1_3_0);
     let set = mapping_set(env, aws, version, metrics).await?;
-    let transformer = Transformer::new(Arc::new(set), Options::default(), layout(env, aws)?);
+    let transformer = Transformer::new(Arc::new(set), Options::default(), lake::layout(env, aws)?);
     let transformer = transformer.map_err(|error| Failed(format!("SECURITY_LAKE_SOURCES: {error}")))?;
     let flow_logs = match env.text("FLOW_LOG_SQS_QUEUE") {
         Some(_) => Some(start.queue(aws, "FLOW_LOG_SQS_QUEUE").await? as Arc<dyn Queue>),
@@ -32,7 +31,7 @@ pub(super) async fn transform(start: &Start, aws: &SdkConfig, metrics: &Metrics)
         // Lambda's poller receives; a direct invocation brings a queue of its own.
         queue: Arc::new(MemoryQueue::new(RedrivePolicy::default())),
         staging: Staging::new(start.bucket(aws, "STAGING_BUCKET")?),
-        publisher: publisher(start, aws).await?,
+        publisher: lake::publisher(start, aws).await?,
         transformer: Arc::new(transformer),
         flow_logs,
         findings: findings(start, aws).await?,
@@ -59,33 +58,6 @@ async fn mapping_set(
         }
     }
     shipped(version).map_err(|faults| Failed(format!("the built-in mapping files have {} faults", faults.len())))
-}
-
-fn layout(env: &Environment, aws: &SdkConfig) -> Result<Layout, Failed> {
-    let text = env.required("SECURITY_LAKE_SOURCES", SOURCES)?;
-    let malformed = || Environment::malformed("SECURITY_LAKE_SOURCES", SOURCES, text);
-    let locations = locations(text).ok_or_else(malformed)?;
-    let region = aws.region().map(ToString::to_string).unwrap_or_default();
-    Layout::new(&region, locations).map_err(|error| Failed(format!("SECURITY_LAKE_SOURCES: {error}")))
-}
-
-async fn publisher(start: &Start, aws: &SdkConfig) -> Result<Publisher, Failed> {
-    let env = &start.environment;
-    let quarantine = start.bucket(aws, "QUARANTINE_BUCKET")?;
-    if !env.flag("SECURITY_LAKE_ENABLED", true)? {
-        return Ok(Publisher::without_lake(quarantine));
-    }
-    let kms_key = env.parsed::<KmsKey>("SECURITY_LAKE_KMS_KEY_ARN", "the ARN of a KMS key")?;
-    let writer = match env.text("SECURITY_LAKE_WRITER_ROLE_ARN") {
-        None => aws.clone(),
-        Some(role) => {
-            let external_id = env.text("SECURITY_LAKE_WRITER_EXTERNAL_ID");
-            let assumed = tributary_aws::assume(aws, role, external_id, None).await;
-            assumed.map_err(|error| Failed(format!("SECURITY_LAKE_WRITER_ROLE_ARN: {error}")))?
-        }
-    };
-    let lake = start.bucket_with(&writer, "SECURITY_LAKE_S3_BUCKET", &BucketOptions { kms_key })?;
-    Ok(Publisher::new(lake, quarantine))
 }
 
 async fn findings(start: &Start, aws: &SdkConfig) -> Result<Option<Findings>, Failed> {

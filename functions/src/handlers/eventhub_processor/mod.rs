@@ -43,10 +43,7 @@ pub(crate) async fn start(start: &Start) -> Result<Arc<dyn Job>, Failed> {
         .map_err(|error| Failed(error.to_string()))?;
     let entra = Entra::from_environment().map_err(|error| Failed(error.to_string()))?;
     let credentials = HubCredentials::new(settings, &aws, entra).map_err(|error| Failed(error.to_string()))?;
-    let mut ledger = DynamoLedger::new(&aws, start.ledger_table()?);
-    if let Some(name) = env.text("CHECKPOINT_TTL_ATTRIBUTE") {
-        ledger = ledger.ttl_attribute(name).map_err(|error| Failed(format!("CHECKPOINT_TTL_ATTRIBUTE: {error}")))?;
-    }
+    let ledger = start.ledger(&aws)?;
     let mut config = PollConfig::new(start.module()?, "function");
     if let Some(hours) =
         env.number("CHECKPOINT_TTL_HOURS", "1 to 17520 hours, at least the hub's retention", 1..=17_520)?

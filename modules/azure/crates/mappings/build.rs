@@ -14,7 +14,9 @@ fn main() {
     let mut list = String::from("&[\n");
     for file in files {
         let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
-        let _ = writeln!(list, "    ({name:?}, include_str!({:?})),", file.display().to_string());
+        // Where the crate is, the compiler says: this list may be older than the place that the crate is in now.
+        let path = format!("/../../mappings/{name}");
+        let _ = writeln!(list, "    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),");
     }
     list.push(']');
     let out = PathBuf::from(variable("OUT_DIR")).join("maps.rs");

@@ -1,10 +1,7 @@
 //! The client on Azurite, by account key over loopback: a block list, ranges under a condition, a listing.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::indexing_slicing)]
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -13,62 +10,14 @@ use tributary_azure_blobs::{
 };
 use tributary_azure_eventhub::Roots;
 use tributary_ledger::MemoryLedger;
+use tributary_test_servers::Azurite;
 
-const ACCOUNT: &str = "tributary";
+const ACCOUNT: &str = Azurite::ACCOUNT;
 const CONTAINER: &str = "insights-logs-flowlogflowevent";
-/// Base64 of the word that this machine's store takes for a key.
-const KEY: &str = "a2V5LW9mLXRoaXMtbWFjaGluZQ==";
 
-/// Azurite until it is dropped. `None`, said aloud, where it is not installed and peers are not required.
-struct Azurite {
-    process: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Azurite {
-    async fn start() -> Option<Self> {
-        let program =
-            Path::new(tributary_test_servers::ROOT).join("tests/peers/js/node_modules/azurite/dist/src/blob/main.js");
-        if !program.exists() {
-            let required = std::env::var("TRIBUTARY_REQUIRE_PEERS").is_ok_and(|value| value == "1");
-            assert!(!required, "azurite is not installed: make peers");
-            eprintln!("SKIPPED: azurite is not installed (make peers)");
-            return None;
-        }
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = tempfile::tempdir().unwrap();
-        let process = Command::new("node")
-            .arg(program)
-            .args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--silent", "--disableTelemetry"])
-            .args(["--skipApiVersionCheck", "--location"])
-            .arg(folder.path())
-            .env("AZURITE_ACCOUNTS", format!("{ACCOUNT}:{KEY}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let azurite = Self { process, port, _folder: folder };
-        for _ in 0..300 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                return Some(azurite);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("azurite does not listen");
-    }
-
-    fn client(&self, key: &str) -> BlobClient {
-        let account = Account::at(ACCOUNT, &format!("http://127.0.0.1:{}/{ACCOUNT}", self.port)).unwrap();
-        BlobClient::new(Allowed::flow_logs([account]), Access::Key(key.into()), &Roots::Native).unwrap()
-    }
-}
-
-impl Drop for Azurite {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn client_of(azurite: &Azurite, key: &str) -> BlobClient {
+    let account = Account::at(Azurite::ACCOUNT, &azurite.endpoint()).unwrap();
+    BlobClient::new(Allowed::flow_logs([account]), Access::Key(key.into()), &Roots::Native).unwrap()
 }
 
 fn id(text: &str) -> String {
@@ -89,8 +38,8 @@ impl Land for Texts {
 
 #[tokio::test]
 async fn the_client_reads_what_a_writer_commits() {
-    let Some(azurite) = Azurite::start().await else { return };
-    let client = azurite.client(KEY);
+    let Some(azurite) = Azurite::by_key() else { return };
+    let client = client_of(&azurite, Azurite::KEY);
     let blob = BlobName {
         account: ACCOUNT.into(),
         container: CONTAINER.into(),
@@ -128,9 +77,9 @@ async fn the_client_reads_what_a_writer_commits() {
     assert_eq!((page.blobs.len(), page.next), (1, None));
     assert_eq!((&page.blobs[0].name, &page.blobs[0].etag, page.blobs[0].length), (&blob, &list.etag, 37));
     assert!(client.list(ACCOUNT, CONTAINER, "other", None).await.unwrap().blobs.is_empty());
-    let wrong = azurite.client("b3RoZXI=").blocks(&blob).await;
+    let wrong = client_of(&azurite, "b3RoZXI=").blocks(&blob).await;
     assert!(
-        matches!(&wrong, Err(BlobError::Refused(detail)) if detail.contains("Storage Blob Data Reader")),
+        matches!(&wrong, Err(BlobError::Denied(detail)) if detail.contains("Storage Blob Data Reader")),
         "{wrong:?}"
     );
 }

@@ -12,6 +12,8 @@ const MINUTE: i64 = 60_000;
 /// Minutes of the hour, each a record and a block.
 const MINUTES: u64 = 60;
 
+/// The interface, unless another is given.
+const MAC: &str = "000D3A2B4C5D";
 const SUBSCRIPTION: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 
 /// The blob's name, as Network Watcher would give it.
@@ -39,10 +41,33 @@ impl Random {
     }
 }
 
+/// Another hour, of another interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hour {
+    /// Another seed, other flows.
+    pub seed: u64,
+    /// Tuples of the hour.
+    pub tuples: u64,
+    /// When it begins, in milliseconds since 1970-01-01T00:00:00Z.
+    pub start: i64,
+    /// The interface, as Azure writes it: 12 hexadecimal digits.
+    pub mac: String,
+}
+
+impl Hour {
+    /// Its blocks, as of [`blocks`].
+    pub fn blocks(self) -> Blocks {
+        let Self { seed, tuples, start, mac } = self;
+        Blocks { random: Random(seed), tuples, start, mac, minute: 0, done: 0, at: 0 }
+    }
+}
+
 /// A blob's blocks, one at a time: the head, the data blocks (from the second on with a comma before), the tail.
 pub struct Blocks {
     random: Random,
     tuples: u64,
+    start: i64,
+    mac: String,
     minute: u64,
     done: u64,
     at: u8,
@@ -50,7 +75,7 @@ pub struct Blocks {
 
 /// The blocks of a blob with so many tuples.
 pub fn blocks(seed: u64, tuples: u64) -> Blocks {
-    Blocks { random: Random(seed), tuples, minute: 0, done: 0, at: 0 }
+    Hour { seed, tuples, start: START, mac: MAC.to_owned() }.blocks()
 }
 
 /// A whole blob.
@@ -71,7 +96,8 @@ impl Iterator for Blocks {
                 let comma = if self.minute == 0 { "" } else { "," };
                 self.minute += 1;
                 let up_to = self.tuples.saturating_mul(self.minute) / MINUTES;
-                let record = record(&mut self.random, self.minute, up_to - self.done);
+                let end = self.start + i64::try_from(self.minute).unwrap_or(0) * MINUTE;
+                let record = record(&mut self.random, &self.mac, end, up_to - self.done);
                 self.done = up_to;
                 if self.minute == MINUTES {
                     self.at = 2;
@@ -94,12 +120,13 @@ const RULES: [(&str, &str, u64); 3] = [
     ("DefaultRule_DenyAllInBound", "deny", 1),
 ];
 
-fn record(random: &mut Random, minute: u64, tuples: u64) -> String {
+fn record(random: &mut Random, mac: &str, end: i64, tuples: u64) -> String {
     let owner = SUBSCRIPTION.to_ascii_uppercase();
-    let (fraction, end) = (random.below(10_000_000), START + i64::try_from(minute).unwrap_or(0) * MINUTE);
-    let (hour, shown) = (12 + minute / 60, minute % 60);
+    let fraction = random.below(10_000_000);
+    let (day, minute) = (end.div_euclid(86_400_000), end.rem_euclid(86_400_000) / MINUTE);
+    let ((year, month, day), hour, minute) = (tributary_ocsf::civil_from_days(day), minute / 60, minute % 60);
     let mut out = format!(
-        "{{\"time\":\"2026-03-02T{hour:02}:{shown:02}:08.{fraction:07}Z\",\"flowLogGUID\":\"6a5b4c3d-0000-4000-8000-000000000002\",\"macAddress\":\"000D3A2B4C5D\",\"category\":\"FlowLogFlowEvent\",\"flowLogResourceID\":\"/SUBSCRIPTIONS/{owner}/RESOURCEGROUPS/NETWORKWATCHERRG/PROVIDERS/MICROSOFT.NETWORK/NETWORKWATCHERS/NETWORKWATCHER_WESTEUROPE/FLOWLOGS/SPOKE-FLOWLOG\",\"targetResourceID\":\"/subscriptions/{SUBSCRIPTION}/resourceGroups/spoke/providers/Microsoft.Network/virtualNetworks/spoke\",\"flowLogVersion\":4,\"operationName\":\"FlowLogFlowEvent\",\"flowRecords\":{{\"flows\":["
+        "{{\"time\":\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:08.{fraction:07}Z\",\"flowLogGUID\":\"6a5b4c3d-0000-4000-8000-000000000002\",\"macAddress\":\"{mac}\",\"category\":\"FlowLogFlowEvent\",\"flowLogResourceID\":\"/SUBSCRIPTIONS/{owner}/RESOURCEGROUPS/NETWORKWATCHERRG/PROVIDERS/MICROSOFT.NETWORK/NETWORKWATCHERS/NETWORKWATCHER_WESTEUROPE/FLOWLOGS/SPOKE-FLOWLOG\",\"targetResourceID\":\"/subscriptions/{SUBSCRIPTION}/resourceGroups/spoke/providers/Microsoft.Network/virtualNetworks/spoke\",\"flowLogVersion\":4,\"operationName\":\"FlowLogFlowEvent\",\"flowRecords\":{{\"flows\":["
     );
     let mut left = tuples;
     for (index, (rule, kind, share)) in RULES.into_iter().enumerate() {

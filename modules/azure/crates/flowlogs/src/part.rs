@@ -15,8 +15,8 @@ use tributary_ocsf::{Schema, Version};
 
 use crate::columns::groups::groups;
 use crate::columns::object::{CLASS, CLASS_UID, MAPPING, object};
-use crate::columns::rows::{BadTuple, Rows};
-use crate::parse::record::{self, Head, Refusal};
+use crate::columns::rows::{BadRecord, BadTuple, Rows};
+use crate::parse::record::{self, Head, Refusal, Sink as _};
 use crate::place::{PathHints, within_container};
 
 /// Rows of an object, unless configured otherwise. A row takes 62 bytes before it is written.
@@ -255,6 +255,10 @@ impl Part<'_> {
                     let position = position(json!({"flow": flow, "group": group, "tuple": number}));
                     entries.push(Entry { reason, detail: fault, position, received, raw: redacted(&raw) });
                 }
+                for BadRecord { refusal: Refusal { reason, detail }, place, raw } in self.rows.refused.drain(..) {
+                    let position = position(json!({"nested": place}));
+                    entries.push(Entry { reason, detail, position, received, raw: redacted(&raw) });
+                }
             }
             Err(Refusal { reason, detail }) => {
                 self.rows.back(mark);
@@ -269,7 +273,8 @@ impl Part<'_> {
         self.texts = self.rows.texts.bytes();
         // As many rows as this record has would be too many: records of a blob are alike, so few objects have to be halved.
         let next = self.rows.len() - before;
-        if self.rows.len() + next > self.logs.rows || self.held >= QUARANTINED || self.texts >= TEXTS {
+        let enough = self.held >= QUARANTINED || self.texts >= TEXTS || self.rows.is_crowded();
+        if self.rows.len() + next > self.logs.rows || enough {
             self.flush()?;
         }
         Ok(())

@@ -50,6 +50,7 @@ mod wrap;
 use tributary_mapping::Reason;
 
 pub use kind::Kind;
+pub use kinds::BlobWritten;
 pub use marker::{is_marker, marker_in, marker_of};
 
 use kind::Mix;

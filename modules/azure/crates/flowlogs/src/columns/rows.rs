@@ -2,7 +2,7 @@
 
 use super::address::{Addresses, Reach};
 use super::texts::{ABSENT, Texts};
-use crate::parse::record::{Head, Shared, Sink};
+use crate::parse::record::{Head, Refusal, Shared, Sink};
 use crate::parse::tuple::{Decision, Form, Tuple};
 use crate::place::{self, PathHints};
 
@@ -28,8 +28,34 @@ pub(crate) const REFUSE: i64 = 5;
 pub(crate) const TRAFFIC: i64 = 6;
 pub(crate) const OTHER: i64 = 99;
 
-/// Most different states, and most different words for encryption, between two objects: real logs know four and eight.
+/// What the source has words for: these have codes before anything comes, so that nothing crowds them out.
+const STATES: [(i64, &str, Verdict); 7] = [
+    (OPEN, "Open", Verdict::Allowed),
+    (TRAFFIC, "Traffic", Verdict::Allowed),
+    (CLOSE, "Close", Verdict::Allowed),
+    (REFUSE, "Refuse", Verdict::Denied),
+    (OPEN, "Open", Verdict::Denied),
+    (TRAFFIC, "Traffic", Verdict::Denied),
+    (CLOSE, "Close", Verdict::Denied),
+];
+/// The same for encryption. Those of [`DROPPED`] say that the packet was dropped.
+const ENCRYPTIONS: [&str; 9] = [
+    "",
+    "NX",
+    "X",
+    "NX_HW_NOT_SUPPORTED",
+    "NX_LOCAL_DST",
+    "NX_FALLBACK",
+    "NX_SW_NOT_READY",
+    "NX_NOT_ACCEPTED",
+    "NX_NOT_SUPPORTED",
+];
+const DROPPED: std::ops::Range<u8> = 6..9;
+
+/// Most different states, and most different words for encryption, of one object: codes have a byte.
 const MAX_WORDS: usize = 200;
+/// As many from which on no further record comes into an object: a record has at least the other half.
+const ENOUGH_WORDS: usize = 100;
 
 /// What the tuples of one rule share.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +111,16 @@ pub(crate) struct BadTuple {
     pub(crate) raw: Vec<u8>,
 }
 
-#[derive(Debug, Default)]
+/// A record within a record that cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadRecord {
+    pub(crate) refusal: Refusal,
+    /// Its index among those of each record around it, the outermost's first.
+    pub(crate) place: Vec<u32>,
+    pub(crate) raw: Vec<u8>,
+}
+
+#[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) time: Vec<i64>,
     pub(crate) source: Vec<u32>,
@@ -107,7 +142,37 @@ pub(crate) struct Rows {
     pub(crate) states: Vec<State>,
     pub(crate) encryptions: Vec<String>,
     pub(crate) bad: Vec<BadTuple>,
+    pub(crate) refused: Vec<BadRecord>,
     current: Current,
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        let states = STATES.map(|(activity, name, verdict)| State { activity, name: name.to_owned(), verdict });
+        Self {
+            time: Vec::new(),
+            source: Vec::new(),
+            destination: Vec::new(),
+            source_port: Vec::new(),
+            destination_port: Vec::new(),
+            protocol: Vec::new(),
+            flags: Vec::new(),
+            state: Vec::new(),
+            encryption: Vec::new(),
+            counters: Default::default(),
+            context: Vec::new(),
+            number: Vec::new(),
+            addresses: Addresses::default(),
+            texts: Texts::default(),
+            contexts: Vec::new(),
+            records: Vec::new(),
+            states: states.into(),
+            encryptions: ENCRYPTIONS.map(str::to_owned).into(),
+            bad: Vec::new(),
+            refused: Vec::new(),
+            current: Current::default(),
+        }
+    }
 }
 
 /// The record that is being read.
@@ -129,6 +194,7 @@ pub(crate) struct Mark {
     contexts: usize,
     records: usize,
     bad: usize,
+    refused: usize,
 }
 
 impl Rows {
@@ -139,35 +205,21 @@ impl Rows {
     /// A record with this beginning of its tuples' ids follows.
     pub(crate) fn begin(&mut self, uid: [u8; 26], hints: &PathHints, received: i64) -> Mark {
         self.current = Current { uid, hints: hints.clone(), received, ..Current::default() };
-        Mark { rows: self.time.len(), contexts: self.contexts.len(), records: self.records.len(), bad: self.bad.len() }
+        self.mark()
     }
 
-    /// Forgets what was taken since.
-    pub(crate) fn back(&mut self, mark: Mark) {
-        self.time.truncate(mark.rows);
-        self.source.truncate(mark.rows);
-        self.destination.truncate(mark.rows);
-        self.source_port.truncate(mark.rows);
-        self.destination_port.truncate(mark.rows);
-        self.protocol.truncate(mark.rows);
-        self.flags.truncate(mark.rows);
-        self.state.truncate(mark.rows);
-        self.encryption.truncate(mark.rows);
-        self.counters.iter_mut().for_each(|counter| counter.truncate(mark.rows));
-        self.context.truncate(mark.rows);
-        self.number.truncate(mark.rows);
-        self.contexts.truncate(mark.contexts);
-        self.records.truncate(mark.records);
-        self.bad.truncate(mark.bad);
+    /// Whether so many new words were met that the next record had better come into another object.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.states.len().max(self.encryptions.len()) >= ENOUGH_WORDS
     }
 
     /// Forgets everything; keeps the memory of columns.
     pub(crate) fn clear(&mut self) {
-        self.back(Mark { rows: 0, contexts: 0, records: 0, bad: 0 });
+        self.back(Mark { rows: 0, contexts: 0, records: 0, bad: 0, refused: 0 });
         self.addresses.clear();
         self.texts.clear();
-        self.states.clear();
-        self.encryptions.clear();
+        self.states.truncate(STATES.len());
+        self.encryptions.truncate(ENCRYPTIONS.len());
     }
 
     fn refuse(&mut self, fault: &'static str, raw: Vec<u8>) {
@@ -176,7 +228,7 @@ impl Rows {
         self.bad.push(BadTuple { fault, flow: flow.saturating_sub(1), group: group.saturating_sub(1), number, raw });
     }
 
-    fn state(&mut self, tuple: &Tuple<'_>) -> Option<u8> {
+    fn state(&mut self, tuple: &Tuple<'_>, dropped: bool) -> Option<u8> {
         let (activity, verdict) = match (tuple.decision, tuple.state) {
             (Decision::Denied, _) | (Decision::None, b"D") => (REFUSE, Verdict::Denied),
             (_, b"B") | (Decision::Allowed, b"") => (OPEN, Verdict::Allowed),
@@ -185,6 +237,7 @@ impl Rows {
             (Decision::Allowed, _) => (OTHER, Verdict::Allowed),
             (Decision::None, _) => (OTHER, Verdict::Unknown),
         };
+        let verdict = if dropped { Verdict::Denied } else { verdict };
         let same = |known: &State| {
             known.activity == activity
                 && known.verdict == verdict
@@ -196,14 +249,8 @@ impl Rows {
         if self.states.len() >= MAX_WORDS {
             return None;
         }
-        let name = match activity {
-            OPEN => "Open".to_owned(),
-            CLOSE => "Close".to_owned(),
-            REFUSE => "Refuse".to_owned(),
-            TRAFFIC => "Traffic".to_owned(),
-            _ => String::from_utf8_lossy(tuple.state).into_owned(),
-        };
-        self.states.push(State { activity, name, verdict });
+        // Only what the source has no word for is not there already.
+        self.states.push(State { activity, name: String::from_utf8_lossy(tuple.state).into_owned(), verdict });
         u8::try_from(self.states.len() - 1).ok()
     }
 
@@ -220,6 +267,41 @@ impl Rows {
 }
 
 impl Sink for Rows {
+    type Mark = Mark;
+
+    fn mark(&self) -> Mark {
+        Mark {
+            rows: self.time.len(),
+            contexts: self.contexts.len(),
+            records: self.records.len(),
+            bad: self.bad.len(),
+            refused: self.refused.len(),
+        }
+    }
+
+    fn back(&mut self, mark: Mark) {
+        self.time.truncate(mark.rows);
+        self.source.truncate(mark.rows);
+        self.destination.truncate(mark.rows);
+        self.source_port.truncate(mark.rows);
+        self.destination_port.truncate(mark.rows);
+        self.protocol.truncate(mark.rows);
+        self.flags.truncate(mark.rows);
+        self.state.truncate(mark.rows);
+        self.encryption.truncate(mark.rows);
+        self.counters.iter_mut().for_each(|counter| counter.truncate(mark.rows));
+        self.context.truncate(mark.rows);
+        self.number.truncate(mark.rows);
+        self.contexts.truncate(mark.contexts);
+        self.records.truncate(mark.records);
+        self.bad.truncate(mark.bad);
+        self.refused.truncate(mark.refused);
+    }
+
+    fn refused(&mut self, place: &[u32], refusal: Refusal, raw: &[u8]) {
+        self.refused.push(BadRecord { refusal, place: place.to_vec(), raw: raw.to_vec() });
+    }
+
     fn head(&mut self, head: &Head<'_>, form: Form) {
         let texts = &mut self.texts;
         let hints = &self.current.hints;
@@ -306,8 +388,10 @@ impl Sink for Rows {
     }
 
     fn tuple(&mut self, tuple: &Tuple<'_>, raw: &[u8]) {
-        let (Some(state), Some(encryption)) = (self.state(tuple), self.encryption(tuple.encryption)) else {
-            let fault = "there are more than 200 different states or words for encryption";
+        let encryption = self.encryption(tuple.encryption);
+        let state = encryption.and_then(|code| self.state(tuple, DROPPED.contains(&code)));
+        let (Some(state), Some(encryption)) = (state, encryption) else {
+            let fault = "the record has more than 100 unknown states or words for encryption";
             return self.refuse(fault, raw.to_vec());
         };
         let source = self.addresses.code(tuple.source);

@@ -27,7 +27,10 @@ impl From<Broken> for Refusal {
             Broken::At(_) => {
                 Self { reason: Reason::NotJson, detail: "the record is no json object, or its flows are no lists" }
             }
-            Broken::Deep => Self { reason: Reason::TooDeep, detail: "the record is nested deeper than 64 levels" },
+            Broken::Deep => Self {
+                reason: Reason::TooDeep,
+                detail: "the record is nested deeper than 64 levels, or in more than four records",
+            },
         }
     }
 }
@@ -54,6 +57,15 @@ pub(crate) struct Head<'r> {
 
 /// What takes a record's content in its order.
 pub(crate) trait Sink {
+    /// How much was taken.
+    type Mark: Copy;
+    /// How much was taken by now.
+    fn mark(&self) -> Self::Mark;
+    /// Forgets what was taken since.
+    fn back(&mut self, mark: Self::Mark);
+    /// A record within the record is refused. `place` says which: its index among those of each record around it, the outermost's
+    /// first.
+    fn refused(&mut self, place: &[u32], refusal: Refusal, raw: &[u8]);
     /// A record begins, or one within it.
     fn head(&mut self, head: &Head<'_>, form: Form);
     /// The version of the record's form, where its flows say it.
@@ -167,10 +179,10 @@ fn value<'r>(walk: &mut Walk<'r>) -> Result<Result<Option<Cow<'r, str>>, Refusal
 
 /// Hands a record's tuples to `sink`. After a refusal, what the sink took of the record does not count.
 pub(crate) fn record(bytes: &[u8], head: &Head<'_>, sink: &mut impl Sink) -> Result<(), Refusal> {
-    within(bytes, head, sink, 0)
+    within(bytes, head, sink, &mut Vec::new())
 }
 
-fn within(bytes: &[u8], head: &Head<'_>, sink: &mut impl Sink, depth: usize) -> Result<(), Refusal> {
+fn within(bytes: &[u8], head: &Head<'_>, sink: &mut impl Sink, place: &mut Vec<u32>) -> Result<(), Refusal> {
     let form = match head.category.as_deref() {
         Some("FlowLogFlowEvent") => Some(Form::Network),
         Some("NetworkSecurityGroupFlowEvent") => Some(Form::Group),
@@ -207,20 +219,25 @@ fn within(bytes: &[u8], head: &Head<'_>, sink: &mut impl Sink, depth: usize) -> 
         }
     }
     let Some(at) = head.nested else { return Ok(()) };
-    if depth == MAX_NESTED {
+    if place.len() == MAX_NESTED {
         return Err(Broken::Deep.into());
     }
     let mut walk = Walk::new(bytes);
     walk.at = at;
-    let mut refused = None;
+    let mut index = 0_u32;
     walk.elements(|walk| {
         let inner = walk.skip()?;
-        if refused.is_none() {
-            refused = self::head(inner).and_then(|head| within(inner, &head, sink, depth + 1)).err();
+        place.push(index);
+        index = index.saturating_add(1);
+        let mark = sink.mark();
+        if let Err(refusal) = self::head(inner).and_then(|head| within(inner, &head, sink, place)) {
+            sink.back(mark);
+            sink.refused(place, refusal, inner);
         }
+        place.pop();
         Ok(())
     })?;
-    refused.map_or(Ok(()), Err)
+    Ok(())
 }
 
 /// A list's elements; nothing for null.

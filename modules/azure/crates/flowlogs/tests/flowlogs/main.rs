@@ -5,6 +5,7 @@
 //! is skipped, loudly, where they are not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod faults;
 mod fragments;
 mod golden;
 mod groups;

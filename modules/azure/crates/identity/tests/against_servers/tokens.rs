@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls_pki_types::CertificateDer;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tributary_azure_eventhub::Roots;
 use tributary_azure_identity::{AccessTokens, Entra, IdentityError, Scope};
-use tributary_test_servers::Server;
+use tributary_test_servers::{Authority, Server};
 
 use crate::{APPLICATION, Secrets, TENANT, application_secret, counted, entra, entra_server, set, until};
 
@@ -134,32 +133,19 @@ async fn a_refused_token_is_given_up_when_there_is_a_reason() {
     assert_eq!(counted(&server, "tokens"), 2);
 }
 
-/// A certificate authority of its own, and files with a certificate of 127.0.0.1 and its key.
-fn authority(folder: &std::path::Path) -> CertificateDer<'static> {
-    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    std::fs::write(folder.join("certificate.pem"), certificate.pem()).unwrap();
-    std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
-    issuer.der().clone()
-}
-
 #[tokio::test]
 async fn over_tls_to_whom_is_trusted_only() {
     let Some(secrets) = Secrets::start(&application_secret("c4n4ry")).await else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let root = authority(folder.path());
-    let files = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
-    let Some(server) = Server::entra(Some((&files.0, &files.1))) else { return };
+    let authority = Authority::new();
+    let root = CertificateDer::from(authority.der.clone());
+    let Some(server) = Server::entra(Some((&authority.certificate(), &authority.key()))) else { return };
     set(&server, &json!({"applications": {APPLICATION: {"secrets": ["c4n4ry"]}}}));
     let counts: Value = serde_json::from_str(&server.get("/control")).unwrap();
     let https = counts["https"].as_str().unwrap();
     let trusting = Entra::new(https, &Roots::Only(vec![root])).unwrap();
     AccessTokens::from_secret(secrets.store(), trusting).token(&Scope::STORAGE).await.unwrap();
-    let other = tempfile::tempdir().unwrap();
-    let stranger = Entra::new(https, &Roots::Only(vec![authority(other.path())])).unwrap();
+    let other = CertificateDer::from(Authority::new().der);
+    let stranger = Entra::new(https, &Roots::Only(vec![other])).unwrap();
     let (transient, text) = refused(AccessTokens::from_secret(secrets.store(), stranger).token(&Scope::STORAGE).await);
     assert!(!transient && text.contains("certificate of 127.0.0.1 is refused"), "{text}");
     assert_eq!(counted(&server, "tokens"), 1);

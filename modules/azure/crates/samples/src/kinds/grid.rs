@@ -149,6 +149,54 @@ pub(crate) fn flow_log(s: &mut Scene, marker: &str) -> Json {
     )
 }
 
+/// A commit of a blob, as Event Grid tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobWritten {
+    /// The storage account's name.
+    pub account: String,
+    /// The container.
+    pub container: String,
+    /// The blob's name.
+    pub path: String,
+    /// Its address.
+    pub url: String,
+    /// Its ETag.
+    pub etag: String,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Of two commits the later has the greater.
+    pub sequencer: u64,
+}
+
+impl BlobWritten {
+    /// The event: a CloudEvent 1.0 for every even sequencer, else one of Event Grid's own schema.
+    pub fn event(&self, time: &str) -> String {
+        let data = object! {
+            "api" => "PutBlockList", "requestId" => "0a1b2c3d-0000-4000-8000-00000000000a", "eTag" => &self.etag,
+            "contentType" => "application/octet-stream", "contentLength" => i64::try_from(self.length).unwrap_or(i64::MAX), "blobType" => "BlockBlob",
+            "url" => &self.url, "sequencer" => format!("{:048x}", self.sequencer),
+        };
+        let subject = format!("/blobServices/default/containers/{}/blobs/{}", self.container, self.path);
+        let topic = format!(
+            "/subscriptions/0a1b2c3d-0000-4000-8000-000000000001/resourceGroups/flows/providers/Microsoft.Storage/storageAccounts/{}",
+            self.account
+        );
+        let id = format!("0a1b2c3d-0000-4000-8000-{:012x}", self.sequencer);
+        let event = if self.sequencer.is_multiple_of(2) {
+            object! {
+                "source" => topic, "subject" => subject, "type" => "Microsoft.Storage.BlobCreated", "time" => time,
+                "id" => id, "specversion" => "1.0", "data" => data,
+            }
+        } else {
+            object! {
+                "topic" => topic, "subject" => subject, "eventType" => "Microsoft.Storage.BlobCreated", "id" => id,
+                "data" => data, "dataVersion" => "", "metadataVersion" => "1", "eventTime" => time,
+            }
+        };
+        event.text()
+    }
+}
+
 /// The question to a new endpoint; the marker is its id.
 pub(crate) fn handshake(s: &mut Scene, marker: &str) -> Json {
     let (subscription, _) = s.subscription();

@@ -29,6 +29,7 @@ use crate::json::Json;
 use crate::scene::Scene;
 
 pub(crate) use activity::operation;
+pub use grid::BlobWritten;
 pub(crate) use grid::{flow_log, handshake};
 
 /// One record of a kind.
