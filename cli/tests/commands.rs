@@ -56,6 +56,10 @@ fn tributary() -> Command {
         "AZURE_CLIENT_ID",
         "AZURE_CREDENTIALS_SECRET_NAME",
         "AZURE_TENANT_ID",
+        "AZURE_FLOWLOGS_SECRET_NAME",
+        "AZURE_STORAGE_ACCOUNT",
+        "AZURE_STORAGE_CONTAINERS",
+        "AZURE_STORAGE_KEY",
         "TRIBUTARY_CONFIG",
         "OCSF_VERSION",
         "AWS_REGION",
@@ -375,7 +379,15 @@ fn the_demo_says_what_became_of_every_record() {
     assert_eq!(fates, issued);
     assert_eq!((count("events"), count("records"), count("lag")), (COUNT, issued.total(), 0));
     let sum = |name: &str| said[name].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>();
-    assert_eq!((sum("kinds"), sum("classes"), sum("reasons")), (fates.mapped, fates.mapped, fates.quarantined));
+    let tuples = count("flowTuples");
+    assert_eq!(
+        (sum("kinds"), sum("classes"), sum("reasons")),
+        (fates.mapped, fates.mapped + tuples, fates.quarantined)
+    );
+    assert!(tuples > 0 && tuples == 600 * count("flowNotifications") && count("flowNotifications") == fates.routed);
+    let rows = tributary_tests::collect::metadata_uids(&out.join("lake/ext/azure-network"));
+    let flows: BTreeSet<&String> = rows.iter().filter(|uid| uid.matches('-').count() == 2).collect();
+    assert_eq!(flows.len() as u64, tuples, "every tuple once, by its position");
     assert_eq!(sum("general"), said["kinds"]["azure_general"].as_u64().unwrap());
     let findings = std::fs::read_to_string(out.join("findings.ndjson")).unwrap();
     assert!(count("findings") > 20 && findings.lines().count() as u64 == count("findings"), "{said}");

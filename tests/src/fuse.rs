@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use object_store::path::Path;
@@ -18,6 +19,8 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use tributary_azure_blobs::{BlobError, BlobListing, BlobName, BlobStore, BlockList, Page};
+use tributary_ledger::{Cursor, CursorKey, Cursors, LedgerError};
 use tributary_queue::{Counts, Message, Queue, QueueError, Receipt};
 
 /// Where the end comes.
@@ -179,5 +182,60 @@ impl Queue for FusedQueue {
     fn dead_letter_queue(&self) -> Option<Arc<dyn Queue>> {
         let dead = self.0.dead_letter_queue()?;
         Some(Arc::new(Self(dead, Arc::clone(&self.1))))
+    }
+}
+
+/// Blobs behind a fuse: what is read counts too, since it is what a reader dies at.
+pub struct FusedBlobs(pub Arc<dyn BlobListing>, pub Arc<Fuse>);
+
+fn unread() -> BlobError {
+    BlobError::Transient("planned fault".to_owned())
+}
+
+#[async_trait]
+impl BlobStore for FusedBlobs {
+    async fn blocks(&self, blob: &BlobName) -> std::result::Result<BlockList, BlobError> {
+        self.1.change(self.0.blocks(blob), unread).await
+    }
+
+    async fn read(
+        &self,
+        blob: &BlobName,
+        offset: u64,
+        length: u64,
+        etag: &str,
+    ) -> std::result::Result<Bytes, BlobError> {
+        self.1.change(self.0.read(blob, offset, length, etag), unread).await
+    }
+}
+
+#[async_trait]
+impl BlobListing for FusedBlobs {
+    async fn list(
+        &self,
+        account: &str,
+        container: &str,
+        prefix: &str,
+        marker: Option<&str>,
+    ) -> std::result::Result<Page, BlobError> {
+        self.1.change(self.0.list(account, container, prefix, marker), unread).await
+    }
+}
+
+/// Cursors behind a fuse.
+pub struct FusedCursors(pub Arc<dyn Cursors>, pub Arc<Fuse>);
+
+fn unwritten() -> LedgerError {
+    LedgerError { operation: "fused", key: String::new(), detail: "planned fault".to_owned(), denied: false }
+}
+
+#[async_trait]
+impl Cursors for FusedCursors {
+    async fn read(&self, key: &CursorKey) -> std::result::Result<Option<Cursor>, LedgerError> {
+        if self.1.is_blown() { Err(unwritten()) } else { self.0.read(key).await }
+    }
+
+    async fn swap(&self, key: &CursorKey, cursor: &Cursor) -> std::result::Result<bool, LedgerError> {
+        self.1.change(self.0.swap(key, cursor), unwritten).await
     }
 }

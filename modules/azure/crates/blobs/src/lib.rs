@@ -10,8 +10,9 @@
 
 mod blocks;
 mod client;
-mod cut;
+mod counts;
 mod error;
+mod held;
 mod memory;
 mod name;
 mod reader;

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tributary_ledger::{Cursor, CursorKey, CursorKeyError, Cursors, LedgerError};
+use tributary_azure_flowlogs::Rest;
+use tributary_ledger::{Cursor, CursorKey, CursorKeyError, Cursors, LedgerError, MAX_STATE};
 
-use crate::blocks::{Block, common, length, place, stands};
-use crate::cut::{Cut, Piece, cut};
+use crate::blocks::{Block, length, place, stands};
+use crate::counts::Counts;
+use crate::held::{Cut, Held, Piece, Search};
 use crate::name::{BlobName, Notice};
 use crate::state::{Plan, Ranges, State, counts, name, ordinals};
 use crate::{BlobError, BlobStore};
@@ -23,6 +25,8 @@ pub struct Record<'r> {
     pub ordinal: u32,
     /// Its bytes: a JSON object, or what stands in the place of one.
     pub bytes: &'r [u8],
+    /// Whether it is longer than [`Limits::record`]: these are its first bytes, and none of it can be read.
+    pub cut_off: bool,
 }
 
 /// Records that belong under one name.
@@ -34,6 +38,8 @@ pub struct Part<'p> {
     pub blob: &'p BlobName,
     /// In their order in the blob. Never empty.
     pub records: &'p [Record<'p>],
+    /// What [`Land::cut`] said when these records were planned, in whatever version of the program that was.
+    pub cut: u32,
 }
 
 /// Why a part was not taken: nothing is known of whether it was. It is put again, under the same name.
@@ -46,14 +52,20 @@ pub struct LandError(pub String);
 pub trait Land: Send + Sync {
     /// Takes all of a part, or fails. What cannot be read goes to quarantine, and is taken.
     async fn land(&self, part: &Part<'_>) -> Result<(), LandError>;
+
+    /// What decides, beside the records, how a part becomes objects. It is planned with the records and comes back in [`Part::cut`],
+    /// however often a part is put and by whom: a later version makes the same objects, or refuses what it does not know.
+    fn cut(&self) -> u32 {
+        0
+    }
 }
 
 /// Bounds of memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How many bytes are fetched, and at most about how many become one part.
+    /// How many bytes are fetched, and at most how many become one part: records that together are no longer, or one that is.
     pub chunk: u64,
-    /// Longest record in bytes. A minute of a very busy interface has tens of megabytes.
+    /// Longest record in bytes; what is longer is cut off there. A minute of a very busy interface has tens of megabytes.
     pub record: u64,
     /// How long a cursor is kept after its last change, in milliseconds.
     pub time_to_live: i64,
@@ -91,15 +103,17 @@ pub enum ReadError {
     /// It holds no list of records.
     #[error("blob {0} is no flow log: it does not begin with {{\"records\":[")]
     NoRecords(BlobName),
-    /// A record has no end.
-    #[error("blob {blob} has a record of more than {most} bytes at {offset}")]
-    TooLarge {
+    /// What its cursor has to know of its records is more than the ledger holds.
+    #[error(
+        "blob {blob} has more records than a cursor holds ({bytes} bytes of {MAX_STATE}): those before byte {at} are taken and the others stay in it; convert what follows from a copy (tributary flowlogs convert)"
+    )]
+    TooMany {
         /// Which.
         blob: BlobName,
-        /// Where the record begins.
-        offset: u64,
-        /// The bound.
-        most: u64,
+        /// Up to where it was read.
+        at: u64,
+        /// How long its cursor would be.
+        bytes: usize,
     },
     /// What takes records fails.
     #[error("records of blob {blob}: {error}")]
@@ -138,6 +152,8 @@ pub struct Report {
     pub records: u64,
     /// Times that the blob was read from its start, because it was rewritten.
     pub restarts: u64,
+    /// Records that were longer than the bound, of which only the beginning was put.
+    pub cut_off: u64,
     /// Planned records that the rewritten or deleted blob does not have any more. They may have been put before.
     pub lost: u64,
 }
@@ -156,32 +172,6 @@ pub struct Reader {
     /// Bounds.
     pub limits: Limits,
     busy: Mutex<HashMap<BlobName, Arc<tokio::sync::Mutex<()>>>>,
-}
-
-/// Bytes of a blob that were fetched and not yet consumed.
-#[derive(Default)]
-struct Held {
-    /// Where they begin.
-    from: u64,
-    bytes: Vec<u8>,
-    /// The blocks that they were fetched from.
-    blocks: Vec<Block>,
-}
-
-impl Held {
-    /// What there is from `at` on, if the blob still has the blocks that it is from.
-    fn keep(&mut self, at: u64, blocks: &[Block]) {
-        let end = self.from.saturating_add(self.bytes.len() as u64);
-        let useful = (self.from..=end).contains(&at) && common(&self.blocks, blocks) >= end;
-        let skip = if useful { usize::try_from(at - self.from).unwrap_or(usize::MAX) } else { self.bytes.len() };
-        self.bytes.drain(..skip.min(self.bytes.len()));
-        self.from = at;
-        self.blocks = blocks.to_vec();
-    }
-
-    fn end(&self) -> u64 {
-        self.from.saturating_add(self.bytes.len() as u64)
-    }
 }
 
 /// One blob on its way.
@@ -212,7 +202,7 @@ enum Step {
 /// When the ledger fails or has something else.
 pub async fn is_covered(cursors: &dyn Cursors, blob: &BlobName, notice: Option<&Notice>) -> Result<bool, ReadError> {
     let Some(cursor) = cursors.read(&blob.cursor()?).await? else { return Ok(false) };
-    let state: State = serde_json::from_str(&cursor.state).map_err(|_| ReadError::Cursor(blob.clone()))?;
+    let state = State::read(&cursor.state).ok_or_else(|| ReadError::Cursor(blob.clone()))?;
     Ok(notice.is_some_and(|notice| state.covers(notice)))
 }
 
@@ -262,7 +252,7 @@ impl Run<'_> {
         let stored = self.reader.cursors.read(&self.key).await?;
         let mut version = stored.as_ref().map_or(0, |cursor| cursor.version);
         let mut state = match &stored {
-            Some(cursor) => serde_json::from_str(&cursor.state).map_err(|_| ReadError::Cursor(self.blob.clone()))?,
+            Some(cursor) => State::read(&cursor.state).ok_or_else(|| ReadError::Cursor(self.blob.clone()))?,
             None => State::default(),
         };
         if version > 0 && notice.is_some_and(|notice| state.covers(notice)) && self.report == Report::default() {
@@ -286,17 +276,22 @@ impl Run<'_> {
         let end = length(&data);
         while state.at.bytes < end {
             self.held.keep(state.at.bytes, &data);
-            let found = self.fill(end, &list.etag).await?;
+            let found = self.fill(end, state.rest, &list.etag).await?;
             let to = place(&data, state.at.bytes.saturating_add(found.consumed as u64));
-            let plan = Plan { to, records: counts(&found.pieces) };
+            let cut = self.reader.land.cut();
+            let plan = Plan { to, rest: found.rest, records: counts(&found.pieces), cut };
             let ranges = state.new_of(&plan.records);
             if !ranges.is_empty() {
+                let mut after = state.clone();
+                after.advance(plan.clone());
+                // Before anything is put: what cannot be advanced over is not planned.
+                self.text(&after)?;
                 state.plan = Some(plan.clone());
                 if !self.swap(&mut version, &state).await? {
                     return Ok(Step::Again);
                 }
                 let mut before = state.before().clone();
-                self.put(&found.pieces, &mut before, &ranges).await?;
+                self.put(&found.pieces, &mut before, &ranges, plan.cut).await?;
             }
             state.advance(plan);
             if !self.swap(&mut version, &state).await? {
@@ -325,18 +320,17 @@ impl Run<'_> {
             self.held.keep(state.at.bytes, data);
             self.fetch(plan.to.bytes, etag).await?;
             let wanted = usize::try_from(plan.to.bytes.saturating_sub(state.at.bytes)).unwrap_or(usize::MAX);
-            let bytes = self.held.bytes.get(..wanted).unwrap_or(&self.held.bytes);
-            let found = cut(bytes, state.at.bytes == 0, true, usize::MAX)
-                .map_err(|_| ReadError::NoRecords(self.blob.clone()))?;
+            let found = self.held.cut(wanted, state.rest, self.longest());
+            let found = found.map_err(|_| ReadError::NoRecords(self.blob.clone()))?;
             if counts(&found.pieces) == plan.records {
                 let mut before = state.before().clone();
-                self.put(&found.pieces, &mut before, &ranges).await?;
+                self.put(&found.pieces, &mut before, &ranges, plan.cut).await?;
                 state.advance(plan);
                 self.swap(&mut version, state).await?;
                 return Ok(Step::Again);
             }
         }
-        self.replay_rewritten(state, version, &ranges, data, etag).await
+        self.replay_rewritten(state, version, &ranges, plan.cut, data, etag).await
     }
 
     /// The same for a blob that was rewritten after the plan: its records are looked for by their keys.
@@ -345,15 +339,17 @@ impl Run<'_> {
         state: &mut State,
         mut version: u64,
         ranges: &Ranges,
+        cut: u32,
         data: &[Block],
         etag: &str,
     ) -> Result<Step, ReadError> {
-        let (end, mut at) = (length(data), 0);
-        let mut before = crate::state::Counts::new();
+        let (end, mut at, mut rest) = (length(data), 0, Rest::Records);
+        let planned: u64 = ranges.values().map(|(first, end)| u64::from(end - first)).sum();
+        let mut before = Counts::new();
         let mut kept: Vec<(Piece, u32, Vec<u8>)> = Vec::new();
-        while at < end {
+        while at < end && (kept.len() as u64) < planned {
             self.held.keep(at, data);
-            let found = self.fill(end, etag).await?;
+            let found = self.fill(end, rest, etag).await?;
             for (piece, ordinal) in ordinals(&found.pieces, &mut before) {
                 let planned = ranges.get(&(piece.mac.clone(), piece.time));
                 if planned.is_some_and(|(first, end)| (*first..*end).contains(&ordinal)) {
@@ -362,14 +358,12 @@ impl Run<'_> {
                 }
             }
             at = at.saturating_add(found.consumed as u64);
+            rest = found.rest;
         }
-        let records: Vec<Record<'_>> = kept
-            .iter()
-            .map(|(piece, ordinal, bytes)| Record { time: piece.time, mac: &piece.mac, ordinal: *ordinal, bytes })
-            .collect();
-        let planned: u64 = ranges.values().map(|(first, end)| u64::from(end - first)).sum();
+        let records: Vec<Record<'_>> =
+            kept.iter().map(|(piece, ordinal, bytes)| record(piece, *ordinal, bytes)).collect();
         self.lose(planned.saturating_sub(records.len() as u64));
-        self.land(&records, ranges).await?;
+        self.land(&records, ranges, cut).await?;
         state.advance_apart(ranges);
         self.report.restarts += 1;
         self.swap(&mut version, state).await?;
@@ -393,24 +387,27 @@ impl Run<'_> {
         }
     }
 
-    /// Fetches a chunk, and more until there is the end of a record or of the data.
-    async fn fill(&mut self, end: u64, etag: &str) -> Result<Cut, ReadError> {
+    fn longest(&self) -> usize {
+        usize::try_from(self.reader.limits.record).unwrap_or(usize::MAX)
+    }
+
+    /// Fetches a chunk, and more until there is the end of a record or of the data, or a record is too long.
+    async fn fill(&mut self, end: u64, rest: Rest, etag: &str) -> Result<Cut, ReadError> {
         let chunk = self.reader.limits.chunk.max(1);
+        let most = usize::try_from(chunk).unwrap_or(usize::MAX);
         let mut wanted = chunk;
+        let mut search = Search::new(rest, self.longest());
         loop {
             self.fetch(end.min(self.held.from.saturating_add(wanted)), etag).await?;
             let last = self.held.end() >= end;
-            let most = usize::try_from(chunk).unwrap_or(usize::MAX);
-            let found = cut(&self.held.bytes, self.held.from == 0, last, most);
-            let found = found.map_err(|_| ReadError::NoRecords(self.blob.clone()))?;
-            if !found.pieces.is_empty() || last {
+            let Held { from, bytes, blocks } = &self.held;
+            search.go_on(*from, bytes, blocks, last).map_err(|_| ReadError::NoRecords(self.blob.clone()))?;
+            let found = search.cut(bytes, most, last);
+            let passed_over = found.consumed > 0 && found.rest != Rest::Records;
+            if !found.pieces.is_empty() || last || passed_over {
                 return Ok(found);
             }
-            if self.held.bytes.len() as u64 > self.reader.limits.record {
-                let (blob, most) = (self.blob.clone(), self.reader.limits.record);
-                return Err(ReadError::TooLarge { blob, offset: self.held.from, most });
-            }
-            wanted = (self.held.bytes.len() as u64).saturating_add(chunk);
+            wanted = (bytes.len() as u64).saturating_add(chunk);
         }
     }
 
@@ -427,53 +424,53 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn put(
-        &mut self,
-        pieces: &[Piece],
-        before: &mut crate::state::Counts,
-        ranges: &Ranges,
-    ) -> Result<(), ReadError> {
+    async fn put(&mut self, pieces: &[Piece], before: &mut Counts, ranges: &Ranges, cut: u32) -> Result<(), ReadError> {
         let bytes = std::mem::take(&mut self.held.bytes);
         let records: Vec<Record<'_>> = ordinals(pieces, before)
             .filter(|(piece, ordinal)| {
                 let planned = ranges.get(&(piece.mac.clone(), piece.time));
                 planned.is_some_and(|(first, end)| (*first..*end).contains(ordinal))
             })
-            .map(|(piece, ordinal)| Record {
-                time: piece.time,
-                mac: &piece.mac,
-                ordinal,
-                bytes: bytes.get(piece.start..piece.end).unwrap_or_default(),
-            })
+            .map(|(piece, ordinal)| record(piece, ordinal, bytes.get(piece.start..piece.end).unwrap_or_default()))
             .collect();
-        let landed = self.land(&records, ranges).await;
+        let landed = self.land(&records, ranges, cut).await;
         drop(records);
         self.held.bytes = bytes;
         landed
     }
 
-    async fn land(&mut self, records: &[Record<'_>], ranges: &Ranges) -> Result<(), ReadError> {
+    async fn land(&mut self, records: &[Record<'_>], ranges: &Ranges, cut: u32) -> Result<(), ReadError> {
         if records.is_empty() {
             return Ok(());
         }
         let name = name(self.blob, ranges);
-        let part = Part { name: &name, blob: self.blob, records };
+        let part = Part { name: &name, blob: self.blob, records, cut };
         let landed = self.reader.land.land(&part).await;
         landed.map_err(|error| ReadError::Land { blob: self.blob.clone(), error })?;
         self.report.parts += 1;
         self.report.records += records.len() as u64;
+        self.report.cut_off += records.iter().filter(|record| record.cut_off).count() as u64;
         Ok(())
     }
 
-    /// Writes the state over the version that was read. Whether it stands.
-    async fn swap(&mut self, version: &mut u64, state: &State) -> Result<bool, ReadError> {
-        let now = now_ms();
-        let text = serde_json::to_string(state).map_err(|error| LedgerError {
+    /// A state as the ledger holds it.
+    fn text(&self, state: &State) -> Result<String, ReadError> {
+        let text = state.write().map_err(|error| LedgerError {
             operation: "swap",
             key: self.key.as_str().to_owned(),
             detail: error.to_string(),
             denied: false,
         })?;
+        match text.len() {
+            0..=MAX_STATE => Ok(text),
+            bytes => Err(ReadError::TooMany { blob: self.blob.clone(), at: self.held.from, bytes }),
+        }
+    }
+
+    /// Writes the state over the version that was read. Whether it stands.
+    async fn swap(&mut self, version: &mut u64, state: &State) -> Result<bool, ReadError> {
+        let now = now_ms();
+        let text = self.text(state)?;
         let ttl = now.saturating_add(self.reader.limits.time_to_live) / 1_000;
         let cursor = Cursor { version: version.saturating_add(1), state: text, updated_at: now, ttl };
         let stands = self.reader.cursors.swap(&self.key, &cursor).await?;
@@ -482,4 +479,8 @@ impl Run<'_> {
         }
         Ok(stands)
     }
+}
+
+fn record<'r>(piece: &'r Piece, ordinal: u32, bytes: &'r [u8]) -> Record<'r> {
+    Record { time: piece.time, mac: &piece.mac, ordinal, bytes, cut_off: piece.cut_off }
 }

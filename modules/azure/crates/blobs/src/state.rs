@@ -4,51 +4,134 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tributary_azure_flowlogs::Rest;
 
 use crate::blocks::{Place, hex};
-use crate::cut::Piece;
+use crate::counts::{Counts, add, count_of, pack, pack_within, raise, unpack, unpack_within};
+use crate::held::Piece;
 use crate::name::{BlobName, Notice};
-
-/// How many records of each time there are, by MAC. A record's key is MAC, time and ordinal, so counts are all keys.
-pub(crate) type Counts = BTreeMap<String, BTreeMap<i64, u32>>;
 
 /// Records that are planned: MAC and time, the first ordinal and the one after the last.
 pub(crate) type Ranges = BTreeMap<(String, i64), (u32, u32)>;
 
-/// A cursor's state. Its shape is part of what later versions must read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+/// A cursor's state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct State {
     /// What is consumed.
     pub(crate) at: Place,
+    /// What follows there.
+    pub(crate) rest: Rest,
     /// Records that were taken, of this blob as it is and as it was.
     pub(crate) known: Counts,
     /// Records before `at`, where they are not those of `known`: the blob was rewritten and is read again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<Counts>,
     /// What is being put, if something is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) plan: Option<Plan>,
     /// The ETag up to which everything is consumed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) e_tag: Option<String>,
     /// The greatest sequencer of a notification after whose arrival everything was consumed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sequencer: Option<String>,
 }
 
 /// The records between the cursor and a place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) to: Place,
+    /// What follows there.
+    pub(crate) rest: Rest,
     pub(crate) records: Counts,
+    /// How what takes them cuts them into objects.
+    pub(crate) cut: u32,
+}
+
+/// The version of [`Stored`] that is written. It is raised with every change that an earlier reader would not understand, and
+/// [`State::read`] reads all that there were.
+const VERSION: u32 = 1;
+
+/// A state as the ledger has it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Stored {
+    version: u32,
+    at: Place,
+    #[serde(default, skip_serializing_if = "is_records", with = "StoredRest")]
+    rest: Rest,
+    known: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<StoredPlan>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    e_tag: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequencer: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredPlan {
+    to: Place,
+    #[serde(default, skip_serializing_if = "is_records", with = "StoredRest")]
+    rest: Rest,
+    records: String,
+    cut: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Rest", rename_all = "camelCase", deny_unknown_fields)]
+enum StoredRest {
+    Records,
+    Long { depth: u32, string: bool, escaped: bool },
+    End,
+}
+
+fn is_records(rest: &Rest) -> bool {
+    *rest == Rest::Records
+}
+
+impl State {
+    /// As the ledger keeps it.
+    pub(crate) fn write(&self) -> Result<String, serde_json::Error> {
+        let plan = self.plan.as_ref().map(|plan| StoredPlan {
+            to: plan.to.clone(),
+            rest: plan.rest,
+            records: pack(&plan.records),
+            cut: plan.cut,
+        });
+        serde_json::to_string(&Stored {
+            version: VERSION,
+            at: self.at.clone(),
+            rest: self.rest,
+            known: pack(&self.known),
+            seen: self.seen.as_ref().map(|seen| pack_within(seen, &self.known)),
+            plan,
+            e_tag: self.e_tag.clone(),
+            sequencer: self.sequencer.clone(),
+        })
+    }
+
+    /// What was written; `None` for what this version does not know.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let stored: Stored = serde_json::from_str(text).ok().filter(|stored: &Stored| stored.version == VERSION)?;
+        let known = unpack(&stored.known)?;
+        let seen = match stored.seen {
+            Some(seen) => Some(unpack_within(&seen, &known)?),
+            None => None,
+        };
+        let plan = match stored.plan {
+            Some(StoredPlan { to, rest, records, cut }) => Some(Plan { to, rest, records: unpack(&records)?, cut }),
+            None => None,
+        };
+        let Stored { at, rest, e_tag, sequencer, .. } = stored;
+        Some(Self { at, rest, known, seen, plan, e_tag, sequencer })
+    }
 }
 
 impl State {
     /// The blob begins anew: what was taken stays known.
     pub(crate) fn restart(&mut self) {
         self.at = Place::default();
+        self.rest = Rest::Records;
         self.seen = Some(Counts::new());
         self.e_tag = None;
         self.sequencer = None;
@@ -78,15 +161,11 @@ impl State {
     /// The plan's records are taken, and the cursor stands behind them.
     pub(crate) fn advance(&mut self, plan: Plan) {
         let mut seen = self.before().clone();
-        for (mac, times) in &plan.records {
-            for (&time, &count) in times {
-                let entry = seen.entry(mac.clone()).or_default().entry(time).or_default();
-                *entry = entry.saturating_add(count);
-            }
-        }
+        add(&mut seen, &plan.records);
         raise(&mut self.known, &seen);
         self.seen = (seen != self.known).then_some(seen);
         self.at = plan.to;
+        self.rest = plan.rest;
         self.plan = None;
     }
 
@@ -135,19 +214,6 @@ pub(crate) fn padded(sequencer: &str) -> Option<String> {
     fits.then(|| format!("{:0>64}", sequencer.to_ascii_lowercase()))
 }
 
-fn count_of(counts: &Counts, mac: &str, time: i64) -> u32 {
-    counts.get(mac).and_then(|times| times.get(&time)).copied().unwrap_or(0)
-}
-
-fn raise(known: &mut Counts, seen: &Counts) {
-    for (mac, times) in seen {
-        for (&time, &count) in times {
-            let entry = known.entry(mac.clone()).or_default().entry(time).or_default();
-            *entry = (*entry).max(count);
-        }
-    }
-}
-
 /// How many of each there are.
 pub(crate) fn counts(pieces: &[Piece]) -> Counts {
     let mut counts = Counts::new();
@@ -176,4 +242,41 @@ pub(crate) fn name(blob: &BlobName, ranges: &Ranges) -> String {
     }
     let (source, records) = (hex(&source), hex(&digest.finalize()));
     format!("{}-{}", source.get(..12).unwrap_or(&source), records.get(..32).unwrap_or(&records))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn counts(of: &[(&str, i64, u32)]) -> Counts {
+        let mut counts = Counts::new();
+        for (mac, time, count) in of {
+            counts.entry((*mac).to_owned()).or_default().insert(*time, *count);
+        }
+        counts
+    }
+
+    #[test]
+    fn a_state_comes_back_and_another_versions_is_none() {
+        let place = |bytes| Place { blocks: 3, bytes, digest: "ab".into() };
+        let mut state = State {
+            at: place(9),
+            rest: Rest::Long { depth: 3, string: true, escaped: false },
+            known: counts(&[("000D3A2B4C5D", 1_772_452_860_000, 1), ("000D3A2B4C5D", 1_772_452_920_000, 4)]),
+            seen: Some(counts(&[("000D3A2B4C5D", 1_772_452_920_000, 3)])),
+            plan: Some(Plan { to: place(12), rest: Rest::End, records: counts(&[("", 0, 2)]), cut: 7 }),
+            e_tag: Some("0x8D".into()),
+            sequencer: Some("0a".into()),
+        };
+        let text = state.write().unwrap();
+        assert_eq!(State::read(&text).as_ref(), Some(&state));
+        assert!(text.starts_with("{\"version\":1,"), "{text}");
+        for other in [text.replacen("\"version\":1", "\"version\":2", 1), text.replacen("\"version\":1,", "", 1)] {
+            assert_eq!(State::read(&other), None);
+        }
+        assert_eq!(State::read("{}"), None);
+        state = State::default();
+        assert_eq!(State::read(&state.write().unwrap()), Some(state));
+    }
 }

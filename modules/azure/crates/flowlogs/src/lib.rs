@@ -6,6 +6,7 @@
 //!
 //! - [`Cutter`] cuts a blob, or a fragment of one (the blocks that were added since), into records, in whatever pieces it comes;
 //!   memory is bounded by the longest record.
+//!   [`Scanner`] is what it finds them by.
 //! - [`FlowLogs::part`] takes records of one blob, each by its [`RecordKey`]; [`Part::read`] finds the key and asks whether the
 //!   record is wanted, for those that were consumed before. Tuples go straight into columns.
 //! - When there is enough for an object, [`Part::ready`] has it: rows sorted by time, one object for each account and day, next to
@@ -44,7 +45,7 @@ mod part;
 mod place;
 
 pub use columns::object::{CLASS, PATHS};
-pub use parse::cut::{Cutter, MAX_RECORD};
+pub use parse::cut::{Cutter, Found, Head, MAX_RECORD, Rest, Scanner, head};
 pub use parse::protocol::protocol_name;
-pub use part::{Counts, FlowLogError, FlowLogs, Made, Part, RecordKey, Source};
+pub use part::{Counts, FlowLogError, FlowLogs, Made, Part, RecordKey, Source, record_name};
 pub use place::hour;

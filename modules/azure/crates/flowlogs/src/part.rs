@@ -371,7 +371,12 @@ impl Part<'_> {
     }
 }
 
-/// The record's own part of its key.
+/// What a record says of its own key: `time` in milliseconds since 1970-01-01T00:00:00Z, 0 where it has none, and `macAddress`, upper
+/// case, empty where it has none. What cannot be read has neither: its ordinal tells it apart.
+pub fn record_name(bytes: &[u8]) -> (i64, String) {
+    record::head(bytes).as_ref().map_or((0, String::new()), key)
+}
+
 fn key(head: &Head<'_>) -> (i64, String) {
     let time = head.time.as_deref().and_then(parse_timestamp).unwrap_or(0);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':');

@@ -18,163 +18,311 @@ pub const MAX_RECORD: usize = 64 << 20;
 /// ```
 #[derive(Debug)]
 pub struct Cutter {
-    at: Stand,
+    scanner: Scanner,
+    /// Whether the list of records has not begun.
+    head: bool,
     /// Bytes of what has begun and has not ended.
     held: Vec<u8>,
-    most: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stand {
-    /// Before the list of records.
-    Head,
-    /// Between two records.
-    Between,
-    /// In an object: how deep, within a string or not, behind a backslash or not.
-    Object { depth: u32, string: bool, escaped: bool },
-    /// In something else that stands where a record should: within a string of it or not, behind a backslash or not.
-    Other { string: bool, escaped: bool },
-    /// In an object that is too long: what is left of it is dropped. Its beginning was handed out.
-    Long { depth: u32, string: bool, escaped: bool },
-    /// Behind the list.
-    End,
 }
 
 impl Cutter {
     /// Of a whole blob: `{"records":[…]}`; also a bare list, and records without a list around them.
     pub fn blob() -> Self {
-        Self { at: Stand::Head, held: Vec::new(), most: MAX_RECORD }
+        Self { head: true, ..Self::fragment() }
     }
 
     /// Of the blocks after the head and before the tail: records with commas before, between or behind them.
     pub fn fragment() -> Self {
-        Self { at: Stand::Between, ..Self::blob() }
+        Self { scanner: Scanner::new(MAX_RECORD), head: false, held: Vec::new() }
     }
 
     /// With another bound for a record's bytes. What is longer is handed out cut off at the bound.
     #[must_use]
     pub fn record_limit(mut self, most: usize) -> Self {
-        self.most = most.max(16);
+        self.scanner.most = most.max(16) as u64;
         self
     }
 
     /// Takes the next bytes and hands out each record that ends in them. What is no object and stands in the place of one is
     /// handed out as well, so that it can be quarantined.
     pub fn push(&mut self, piece: &[u8], record: &mut impl FnMut(&[u8])) {
-        let mut at = 0;
-        // Where in this piece what is held goes on.
-        let mut start = 0;
-        if self.at == Stand::Head {
-            // The head is short: it is looked at as a whole.
-            self.held.extend_from_slice(piece);
-            match head(&self.held) {
-                Head::Unfinished if self.held.len() < 4_096 => return,
-                Head::Length(length) => {
-                    let held = std::mem::take(&mut self.held);
-                    self.at = Stand::Between;
-                    return self.push(held.get(length..).unwrap_or_default(), record);
-                }
-                Head::None | Head::Unfinished => {
-                    let held = std::mem::take(&mut self.held);
-                    self.at = Stand::Between;
-                    return self.push(&held, record);
-                }
-            }
+        if !self.head {
+            return self.scan(piece, record);
         }
-        while let Some(&byte) = piece.get(at) {
-            match self.at {
-                Stand::Head | Stand::End => return,
-                Stand::Between => {
-                    start = at;
-                    match byte {
-                        b' ' | b'\t' | b'\r' | b'\n' | b',' => at += 1,
-                        b']' => self.at = Stand::End,
-                        b'{' => self.at = Stand::Object { depth: 0, string: false, escaped: false },
-                        _ => self.at = Stand::Other { string: false, escaped: false },
-                    }
-                }
-                Stand::Object { depth, string, escaped } => {
-                    let (end, stand) = object_end(piece, at, depth, string, escaped);
-                    at = end;
-                    match stand {
-                        None => {
-                            self.hand(piece, start..at, record);
-                            self.at = Stand::Between;
-                            start = at;
-                        }
-                        Some((depth, string, escaped)) => {
-                            self.at = Stand::Object { depth, string, escaped };
-                            if self.held.len() + (at - start) > self.most {
-                                self.hand(piece, start..at, record);
-                                self.at = Stand::Long { depth, string, escaped };
-                            }
-                        }
-                    }
-                }
-                Stand::Long { depth, string, escaped } => {
-                    let (end, stand) = object_end(piece, at, depth, string, escaped);
-                    at = end;
-                    self.at = match stand {
-                        None => Stand::Between,
-                        Some((depth, string, escaped)) => Stand::Long { depth, string, escaped },
-                    };
-                    start = at;
-                }
-                Stand::Other { string, escaped } => match byte {
-                    b',' | b'{' | b']' if !string => {
-                        self.hand(piece, start..at, record);
-                        self.at = Stand::Between;
-                    }
-                    _ => {
-                        let quote = byte == b'"' && !escaped;
-                        self.at = Stand::Other { string: string ^ quote, escaped: byte == b'\\' && string && !escaped };
-                        at += 1;
-                    }
-                },
+        // The head is short: it is looked at as a whole.
+        self.held.extend_from_slice(piece);
+        let length = match head(&self.held) {
+            Head::Unfinished => return,
+            Head::Length(length) => length,
+            Head::None => 0,
+        };
+        self.begin(length, record);
+    }
+
+    fn begin(&mut self, head: usize, record: &mut impl FnMut(&[u8])) {
+        self.head = false;
+        let held = std::mem::take(&mut self.held);
+        self.scan(held.get(head..).unwrap_or_default(), record);
+    }
+
+    fn scan(&mut self, piece: &[u8], record: &mut impl FnMut(&[u8])) {
+        let (held, base) = (&mut self.held, self.scanner.position);
+        let within = |from: u64, to: u64| {
+            let at = |offset: u64| usize::try_from(offset.saturating_sub(base)).unwrap_or(usize::MAX);
+            piece.get(at(from)..at(to).min(piece.len())).unwrap_or_default()
+        };
+        self.scanner.scan(piece, &mut |found: Found| {
+            if held.is_empty() {
+                return record(within(found.start, found.end));
             }
-        }
-        let rest = piece.get(start..).unwrap_or_default();
-        match self.at {
-            Stand::Object { .. } => self.held.extend_from_slice(rest),
-            // Nobody needs more of it than that.
-            Stand::Other { .. } => {
-                let room = self.most.saturating_sub(self.held.len());
-                self.held.extend_from_slice(rest.get(..rest.len().min(room)).unwrap_or_default());
-            }
-            _ => {}
+            held.extend_from_slice(within(found.start, found.end));
+            record(held);
+            held.clear();
+        });
+        if let Some(start) = self.scanner.open() {
+            held.extend_from_slice(within(start, self.scanner.position));
         }
     }
 
     /// Nothing follows: hands out what has begun and has no end.
     pub fn end(&mut self, record: &mut impl FnMut(&[u8])) {
-        if self.at == Stand::Head && !self.held.is_empty() {
-            let held = std::mem::take(&mut self.held);
-            self.at = Stand::Between;
-            self.push(&held, record);
+        if self.head {
+            self.begin(0, record);
         }
-        if !self.held.is_empty() {
-            record(&self.held);
-        }
+        self.scanner.end(&mut |_| record(&self.held));
         self.held = Vec::new();
-        self.at = Stand::End;
+        self.scanner.stand = Stand::End;
     }
 
     /// Bytes that are held.
     pub fn held(&self) -> usize {
         self.held.len()
     }
+}
 
-    fn hand(&mut self, piece: &[u8], range: std::ops::Range<usize>, record: &mut impl FnMut(&[u8])) {
-        let last = piece.get(range).unwrap_or_default();
-        if self.held.is_empty() {
-            record(last.get(..last.len().min(self.most)).unwrap_or_default());
-        } else {
-            let room = self.most.saturating_sub(self.held.len());
-            self.held.extend_from_slice(last.get(..last.len().min(room)).unwrap_or_default());
-            record(&self.held);
-            self.held.clear();
+/// Finds where records begin and end in bytes that come in pieces, and keeps none of them: [`Cutter`] for who keeps them already.
+/// It begins behind the list's head.
+///
+/// ```
+/// use tributary_azure_flowlogs::Scanner;
+///
+/// let (mut scanner, mut found) = (Scanner::new(1_000), Vec::new());
+/// for piece in [&b"{\"time\":1},{\"ti"[..], b"me\":2}"] {
+///     scanner.scan(piece, &mut |record| found.push((record.start, record.end)));
+/// }
+/// assert_eq!(found, [(0, 10), (11, 21)]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Scanner {
+    stand: Stand,
+    /// How many bytes were looked at.
+    position: u64,
+    /// Where what has begun has begun.
+    start: u64,
+    most: u64,
+}
+
+/// A record that was found. Offsets count from where the scanner began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Where it begins.
+    pub start: u64,
+    /// Where it ends, or as much of it as is taken.
+    pub end: u64,
+    /// Whether that is all of it: not longer than the bound, and not without an end.
+    pub whole: bool,
+    /// Where the search for the next goes on.
+    pub next: u64,
+    /// What follows there.
+    pub rest: Rest,
+}
+
+impl Found {
+    /// Whether it is longer than the bound.
+    pub fn is_cut_off(&self) -> bool {
+        self.end < self.next
+    }
+}
+
+/// Where a scanner stands when it stands between two records, so that another can go on there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rest {
+    /// The next record follows.
+    #[default]
+    Records,
+    /// What is left of a record that is too long follows: it is `depth` deep in it, within a string or not, behind a backslash
+    /// or not.
+    Long {
+        /// Objects that are open; 0 in what is no object.
+        depth: u32,
+        /// Whether a string is open.
+        string: bool,
+        /// Whether the next byte is escaped.
+        escaped: bool,
+    },
+    /// The list has ended.
+    End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    /// Between two records.
+    Between,
+    /// In an object: how deep, within a string or not, behind a backslash or not.
+    Object { depth: u32, string: bool, escaped: bool },
+    /// In something else that stands where a record should: within a string of it or not, behind a backslash or not.
+    Other { string: bool, escaped: bool },
+    /// In something that is too long: what is left of it is passed over. Its beginning was handed out.
+    Long { depth: u32, string: bool, escaped: bool },
+    /// Behind the list.
+    End,
+}
+
+/// What a record begins with that Network Watcher writes behind others.
+const NEXT: &[u8] = b",{\"time\"";
+
+impl Scanner {
+    /// A scanner for records of at most so many bytes.
+    pub fn new(most: usize) -> Self {
+        Self::from(Rest::Records, most)
+    }
+
+    /// A scanner that goes on where another stood.
+    pub fn from(rest: Rest, most: usize) -> Self {
+        let stand = match rest {
+            Rest::Records => Stand::Between,
+            Rest::Long { depth, string, escaped } => Stand::Long { depth, string, escaped },
+            Rest::End => Stand::End,
+        };
+        Self { stand, position: 0, start: 0, most: most.max(16) as u64 }
+    }
+
+    /// How many bytes were looked at.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Where the record begins that has no end yet.
+    pub fn open(&self) -> Option<u64> {
+        matches!(self.stand, Stand::Object { .. } | Stand::Other { .. }).then_some(self.start)
+    }
+
+    /// Where it stands, for another to go on behind the last record.
+    pub fn rest(&self) -> Rest {
+        match self.stand {
+            Stand::Between | Stand::Object { .. } | Stand::Other { .. } => Rest::Records,
+            Stand::Long { depth, string, escaped } => Rest::Long { depth, string, escaped },
+            Stand::End => Rest::End,
         }
     }
+
+    /// Looks at the next bytes and tells each record that ends in them, or is too long. What is no object and stands in the place of
+    /// one is told as well.
+    pub fn scan(&mut self, piece: &[u8], found: &mut impl FnMut(Found)) {
+        let base = self.position;
+        let mut at = 0;
+        while let Some(&byte) = piece.get(at) {
+            match self.stand {
+                Stand::End => break,
+                Stand::Between => {
+                    self.start = base + at as u64;
+                    match byte {
+                        b' ' | b'\t' | b'\r' | b'\n' | b',' => at += 1,
+                        b']' => self.stand = Stand::End,
+                        b'{' => self.stand = Stand::Object { depth: 0, string: false, escaped: false },
+                        _ => self.stand = Stand::Other { string: false, escaped: false },
+                    }
+                }
+                Stand::Object { depth, string, escaped } => {
+                    let (end, inside) = object_end(piece, at, depth, string, escaped);
+                    at = end;
+                    self.stand = match inside {
+                        None => Stand::Between,
+                        Some((depth, string, escaped)) => Stand::Object { depth, string, escaped },
+                    };
+                    self.position = base + at as u64;
+                    self.tell(found);
+                }
+                Stand::Long { depth, string, escaped } if depth > 0 => {
+                    let (end, inside) = object_end(piece, at, depth, string, escaped);
+                    at = end;
+                    self.stand = match inside {
+                        None => Stand::Between,
+                        Some((depth, string, escaped)) => Stand::Long { depth, string, escaped },
+                    };
+                }
+                Stand::Other { string, escaped } | Stand::Long { string, escaped, .. } => {
+                    let (end, inside) = other_end(piece, at, string, escaped);
+                    at = end;
+                    self.position = base + at as u64;
+                    match (self.stand, inside) {
+                        (Stand::Other { .. }, Some((string, escaped))) => self.stand = Stand::Other { string, escaped },
+                        (_, Some((string, escaped))) => self.stand = Stand::Long { depth: 0, string, escaped },
+                        (stand, None) => {
+                            self.stand = Stand::Between;
+                            if matches!(stand, Stand::Long { .. }) {
+                                continue;
+                            }
+                        }
+                    }
+                    self.tell(found);
+                }
+            }
+        }
+        self.position = base + piece.len() as u64;
+    }
+
+    /// Tells what has just ended, or has become too long.
+    fn tell(&mut self, found: &mut impl FnMut(Found)) {
+        let length = self.position.saturating_sub(self.start);
+        let long = length > self.most;
+        self.stand = match self.stand {
+            Stand::Between => Stand::Between,
+            Stand::Object { depth, string, escaped } if long => Stand::Long { depth, string, escaped },
+            Stand::Other { string, escaped } if long => Stand::Long { depth: 0, string, escaped },
+            _ => return,
+        };
+        let (start, next) = (self.start, self.position);
+        let end = start.saturating_add(length.min(self.most));
+        found(Found { start, end, whole: !long, next, rest: self.rest() });
+    }
+
+    /// A block of the blob ends here, and the next begins with `next`. Writers commit whole records: where a record seems to go
+    /// on and the next block begins as only a record does, it has no end, and the next record is none of its own.
+    pub fn block(&mut self, next: &[u8], found: &mut impl FnMut(Found)) {
+        if next.starts_with(NEXT) {
+            self.end(found);
+        }
+    }
+
+    /// How many bytes of the next block [`block`](Self::block) wants to see.
+    pub const fn sight() -> usize {
+        NEXT.len()
+    }
+
+    /// Nothing follows that belongs to what has begun: tells it as it is.
+    pub fn end(&mut self, found: &mut impl FnMut(Found)) {
+        if self.open().is_some() {
+            let (start, next) = (self.start, self.position);
+            found(Found { start, end: next, whole: false, next, rest: Rest::Records });
+        }
+        if self.stand != Stand::End {
+            self.stand = Stand::Between;
+        }
+    }
+}
+
+/// Goes on in what is no object from `at`. Where it stops: before what ends it (`None`), or at the end of the piece.
+fn other_end(piece: &[u8], mut at: usize, mut string: bool, mut escaped: bool) -> (usize, Option<(bool, bool)>) {
+    while let Some(&byte) = piece.get(at) {
+        if !string && matches!(byte, b',' | b'{' | b']') {
+            return (at, None);
+        }
+        let quote = byte == b'"' && !escaped;
+        (string, escaped) = (string ^ quote, byte == b'\\' && string && !escaped);
+        at += 1;
+    }
+    (at, Some((string, escaped)))
 }
 
 /// Goes on in an object from `at`. Where it stops: behind the object (`None`), or at the end of the piece.
@@ -208,7 +356,9 @@ fn object_end(
     }
 }
 
-enum Head {
+/// What a blob begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
     /// So many bytes stand before the first record.
     Length(usize),
     /// It may become one.
@@ -217,8 +367,18 @@ enum Head {
     None,
 }
 
-/// `{"records":[` or `[`, however spaced.
-fn head(bytes: &[u8]) -> Head {
+/// Most bytes that are looked at for a head.
+const MAX_HEAD: usize = 4_096;
+
+/// The head of the list of records that a blob begins with: `{"records":[` or `[`, however spaced.
+pub fn head(bytes: &[u8]) -> Head {
+    match known_head(bytes) {
+        Head::Unfinished if bytes.len() >= MAX_HEAD => Head::None,
+        found => found,
+    }
+}
+
+fn known_head(bytes: &[u8]) -> Head {
     let mut at = 0;
     let blanks = |at: &mut usize| {
         while bytes.get(*at).is_some_and(u8::is_ascii_whitespace) {
@@ -289,6 +449,59 @@ mod tests {
         assert_eq!(cut(Cutter::blob(), &[b"{\"record"]), ["{\"record"]);
         assert_eq!(cut(Cutter::blob(), &[]), Vec::<String>::new());
         assert_eq!(cut(Cutter::fragment(), &[b",{\"a\":"]), ["{\"a\":"]);
+    }
+
+    #[test]
+    fn another_scanner_goes_on_where_one_stood() {
+        let text =
+            b"{\"a\":\"}\\\"{\"},\"\\\\,{junk junk\",{\"b\":{\"c\":[{}]}},junk junk junk junk,{\"d\":1}],{\"e\":1}";
+        let whole = |most: usize| {
+            let (mut scanner, mut found) = (Scanner::new(most), Vec::new());
+            scanner.scan(text, &mut |record| found.push((record.start, record.end, record.whole)));
+            (found, scanner.rest())
+        };
+        assert_eq!(whole(1_000).0.len(), 5);
+        for most in [16, 17, 20, 1_000] {
+            for at in 0..=text.len() {
+                let (mut first, mut found) = (Scanner::new(most), Vec::new());
+                first.scan(&text[..at], &mut |record| found.push((record.start, record.end, record.whole)));
+                let from = first.open().unwrap_or(first.position());
+                let mut second = Scanner::from(first.rest(), most);
+                let rest = &text[usize::try_from(from).unwrap()..];
+                second.scan(rest, &mut |record| found.push((from + record.start, from + record.end, record.whole)));
+                assert_eq!((found, second.rest()), whole(most), "{most} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_without_end_ends_where_the_next_block_begins_with_a_record() {
+        let blocks: [&[u8]; 5] = [
+            b"{\"time\":1,\"a\":[{",
+            b",{\"time\":2}",
+            b",{\"time\":3,\"a\":[{\"rule\":1}",
+            b",{\"rule\":2}]}",
+            b",{\"time\":4,\"x\":\"",
+        ];
+        let (mut scanner, mut found) = (Scanner::new(100), Vec::new());
+        let all = blocks.concat();
+        for block in blocks {
+            scanner.block(block, &mut |record| found.push(record));
+            scanner.scan(block, &mut |record| found.push(record));
+        }
+        scanner.end(&mut |record| found.push(record));
+        let texts: Vec<String> = found
+            .iter()
+            .map(|record| String::from_utf8_lossy(&all[record.start as usize..record.end as usize]).into_owned())
+            .collect();
+        let expected = [
+            "{\"time\":1,\"a\":[{",
+            "{\"time\":2}",
+            "{\"time\":3,\"a\":[{\"rule\":1},{\"rule\":2}]}",
+            "{\"time\":4,\"x\":\"",
+        ];
+        assert_eq!(texts, expected);
+        assert_eq!(found.iter().map(|record| record.whole).collect::<Vec<_>>(), [false, true, true, false]);
     }
 
     #[test]
