@@ -89,6 +89,15 @@ test('deployed with policies enforced: from the hub to Parquet objects in the la
     assert.notEqual(await simulate('securityhub-processor-dev', 'sqs:ReceiveMessage', `arn:aws:sqs:us-east-1:${ACCOUNT}:event-queue-dev`), 'allowed');
   });
 
+  // A batch of messages is `sqs:SendMessage` to IAM; ministack asks for an action of the call's name, which IAM does not know.
+  const { QueueUrl: asff } = await aws.call('sqs', 'get_queue_url', { QueueName: 'asff-queue-dev' });
+  const { Attributes: { QueueArn: asffArn } } = await aws.call('sqs', 'get_queue_attributes', { QueueUrl: asff, AttributeNames: ['QueueArn'] });
+  await aws.call('iam', 'put_role_policy', {
+    RoleName: 'event-transformer-dev', PolicyName: 'batches-in-ministack', PolicyDocument: JSON.stringify({
+      Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 'sqs:SendMessageBatch', Resource: asffArn }],
+    }),
+  });
+
   // Placeholders are refused with what to do; then the secret is filled as configure-secrets-manager.sh fills it.
   const refused = await aws.call('lambda', 'invoke', { FunctionName: 'azure-eventhub-processor-dev', Payload: '{}' });
   assert.equal(refused.FunctionError, 'Unhandled');
