@@ -121,6 +121,10 @@ test('flow logs: the transformer hands notifications on only where somebody take
   assert.deepEqual([fn.MemorySize, fn.Timeout, fn.ReservedConcurrentExecutions, fn.Environment.Variables.AZURE_FLOWLOGS_SECRET_NAME],
     [1024, 600, 5, 'azure-flowlogs-credentials-dev']);
   t.hasResourceProperties('AWS::Lambda::EventSourceMapping', { BatchSize: 3, ScalingConfig: { MaximumConcurrency: 5 } });
+  const [, quarantine] = ofType(t, 'AWS::KMS::Key').map(([id]) => id).sort();
+  const [keys] = allowing(t, 'azure-flowlog-processor-dev', 'kms:GenerateDataKey');
+  assert.equal([keys?.Resource].flat().length, 2);
+  assert.ok(quarantine && JSON.stringify(keys?.Resource).includes(quarantine), 'what is quarantined has its own key');
   t.hasOutput('FlowLogsSecretName', { Value: 'azure-flowlogs-credentials-dev' });
 });
 

@@ -170,6 +170,7 @@ export class CoreStack extends Stack {
       stagingBucket: this.stagingBucket,
       quarantineBucket: this.quarantine.bucket,
       ...(this.sharedKey ? { sharedKey: this.sharedKey } : {}),
+      ...(this.quarantine.key ? { quarantineKey: this.quarantine.key } : {}),
       targets: this.targets,
       features: this.features,
       lakeVariables: this.lake.variables,

@@ -66,6 +66,8 @@ export interface CoreResources {
   readonly quarantineBucket: s3.Bucket;
   /** The stack's key, where encryption is by a key of the account's own. */
   readonly sharedKey?: kms.IKey;
+  /** That of quarantine, which is apart; whoever writes there needs it besides. */
+  readonly quarantineKey?: kms.IKey;
   /** ARNs by the names that `infra/generated/permissions.json` uses, as far as the core knows them. */
   readonly targets: Targets;
   /** Features of the deployment by the names of `when` there. */

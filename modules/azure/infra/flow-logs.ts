@@ -32,6 +32,8 @@ export class FlowLogProcessor extends Construct {
       features: new Set([...core.features, credentials.feature]),
       targets: {
         ...core.targets, ledgerTable: store.target, flowLogSecret: credentials.target,
+        // Queue, table and secret have the shared key, what is quarantined its own.
+        key: { arns: [core.sharedKey, core.quarantineKey].flatMap((key) => (key ? [key.keyArn] : [])) },
         deadLetterQueue: { arns: [core.flowLogDeadLetterQueue.queueArn] },
       },
     });
