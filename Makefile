@@ -56,7 +56,7 @@ lint:
 	@if ! command -v shellcheck >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  echo "== installing shellcheck"; (apt-get update -qq && apt-get install -qq -y shellcheck) >/dev/null 2>&1 || true; fi
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run scripts/package tests/terraform-offline/run \
-	  tests/terraform-offline/check modules/azure/scripts/*.sh; \
+	  tests/terraform-offline/check modules/azure/scripts/*.sh infra/check; \
 	else echo "SKIPPED shellcheck: not installed (apt-get install shellcheck)"; fi
 	$(MAKE) --no-print-directory terraform-lint infra-lint
 
@@ -68,14 +68,11 @@ terraform-test: $(VENV)/.installed
 	  echo "== installing bats and jq"; (apt-get update -qq && apt-get install -qq -y bats jq) >/dev/null 2>&1 || true; fi
 	TRIBUTARY_TOOLS="$(TOOLS)" tests/terraform-offline/check test
 
-## AWS's side: types, and the templates by their assertions.
-infra/node_modules/.installed: infra/package-lock.json
-	npm ci --prefix infra --no-audit --no-fund --loglevel=error
-	touch "$@"
-infra-lint: infra/node_modules/.installed
-	npm run build --silent --prefix infra
-infra-test: infra/node_modules/.installed
-	npm test --silent --prefix infra
+## AWS's side: types, templates by their assertions and snapshots, cdk-nag, cfn-lint; and a deployment on this machine, end to end.
+infra-lint:
+	TRIBUTARY_TOOLS="$(TOOLS)" infra/check lint
+infra-test: $(VENV)/.installed
+	TRIBUTARY_TARGET="$(CARGO_TARGET_DIR)/debug" infra/check test
 
 ## The Lambda functions: one program, `bootstrap`, in one zip for each architecture, as infra/ deploys them. Only this machine's own
 ## architecture is built unless ARCHITECTURES says more; another one needs its Rust target and a linker (docs/OPERATIONS.md).

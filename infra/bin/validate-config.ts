@@ -1,8 +1,11 @@
-import { ConfigError, load } from '../lib/config';
+import { ConfigError } from '../lib/config/judge';
+import { load } from '../lib/config/load';
 
 const file = process.argv[2] ?? 'config.yaml';
 try {
-  load(file);
+  const { warnings, registry } = load(file);
+  for (const warning of warnings) console.error(`warning: ${warning}`);
+  registry.cleanup();
   console.log(`${file}: valid`);
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;

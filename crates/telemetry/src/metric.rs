@@ -84,4 +84,5 @@ metrics! {
     FlowTuples: Count, false, None, "Flow log tuples written.";
     Redactions: Count, false, None, "Secrets replaced in records.";
     MappingsRefused: Count, false, None, "Changed mapping files that were refused: the built-in set is in force instead.";
+    SecretAgeSeconds: Seconds, true, None, "Age of the secret that the source's credentials are in.";
 }

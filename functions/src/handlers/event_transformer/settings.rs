@@ -21,7 +21,7 @@ pub(super) async fn transform(start: &Start, aws: &SdkConfig, metrics: &Metrics)
     let (env, module) = (&start.environment, start.module()?);
     let version = env.parsed::<Version>("OCSF_VERSION", "1.3.0 or 1.1.0")?.unwrap_or(Version::V1_3_0);
     let set = mapping_set(env, aws, version, metrics).await?;
-    let transformer = Transformer::new(Arc::new(set), Options::default(), lake::layout(env, aws)?);
+    let transformer = Transformer::new(Arc::new(set), Options::default(), lake::layout(env, aws, version)?);
     let transformer = transformer.map_err(|error| Failed(format!("SECURITY_LAKE_SOURCES: {error}")))?;
     let flow_logs = match env.text("FLOW_LOG_SQS_QUEUE") {
         Some(_) => Some(start.queue(aws, "FLOW_LOG_SQS_QUEUE").await? as Arc<dyn Queue>),

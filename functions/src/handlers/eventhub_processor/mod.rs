@@ -87,6 +87,10 @@ impl Job for EventHubProcessor {
             }
             Failed(error.to_string())
         })?;
+        // Known since it was read: an alarm tells when it is time for another.
+        if let Ok(Some(age)) = self.credentials.secret_age().await {
+            invocation.metrics.record(Metric::SecretAgeSeconds, "", age.as_secs());
+        }
         // A connection does not outlive the pause between two invocations.
         let builder = hub.builder().transport(self.transport).budget_bytes(self.budget_bytes);
         let source = builder.receiver_name(&invocation.request_id).build_source();

@@ -37,7 +37,7 @@ pub(super) async fn job(start: &Start) -> Result<(ReadFlowLogs, i64), Failed> {
     let containers = env.text(variable::CONTAINERS).unwrap_or_default();
     let containers = containers.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
     let version = env.parsed::<Version>("OCSF_VERSION", "1.3.0 or 1.1.0")?.unwrap_or(Version::V1_3_0);
-    let logs = FlowLogs::new(version, lake::layout(env, &aws)?, module)
+    let logs = FlowLogs::new(version, lake::layout(env, &aws, version)?, module)
         .map_err(|error| Failed(format!("SECURITY_LAKE_SOURCES: {error}")))?;
     let hours = env.number("CHECKPOINT_TTL_HOURS", "1 to 17520 hours, at least the hub's retention", 1..=17_520)?;
     let hours = i64::try_from(hours.unwrap_or(KEPT_HOURS)).unwrap_or(i64::MAX);
