@@ -121,7 +121,6 @@ securityHub: { accountId: "444455556666", region: us-east-1, roleArn: "arn:aws:i
 vpc:
   vpcId: vpc-0123456789abcdef0
   subnetIds: [subnet-0123456789abcdef0, subnet-0123456789abcdef1]
-  availabilityZones: [eu-central-1a, eu-central-1b]
   interfaceEndpoints: [sqs, kms, secretsmanager, sts, logs]
   gatewayEndpoints: [s3, dynamodb]
   routeTableIds: [rtb-0123456789abcdef0]
