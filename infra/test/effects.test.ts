@@ -75,7 +75,7 @@ const AZURE: Record<string, Case> = {
   'authentication.federated.EVENTHUB_CONSUMER_GROUP': given('other', federated()),
   'authentication.federated.AZURE_STORAGE_ACCOUNT': given('other', federated()),
   'eventHubProcessor.functionName': given('other'), 'flowLogProcessor.functionName': given('other-too'),
-  'eventHubProcessor.schedule': given('rate(7 minutes)'),
+  'eventHubProcessor.schedule': given('rate(7 minutes)'), 'flowLogProcessor.sweep.schedule': given('rate(1 day)'),
   'eventHubProcessor.azureCredentialsSecretName': given('mine'), 'flowLogProcessor.azureFlowLogsSecretName': given('mine'),
   'checkpointStore.enabled': given(false, { checkpointStore: { tableName: 'ledger' } }), 'checkpointStore.tableName': given('other'),
   'checkpointStore.ttl.attributeName': given('expires'),

@@ -56,6 +56,11 @@ export const schema = section({
       memorySize: 1024, timeout: 600, reservedConcurrentExecutions: 5, otherwise: instanceName('azure-flowlog-processor'),
     }),
     ...queueKeys(10, 5),
+    sweep: section({
+      enabled: key(z.boolean().default(true), 'Blobs are looked through now and then: Azure may drop the last notification of an hour.'),
+      schedule: key(schedule().default('rate(6 hours)'), 'When.'),
+      hours: key(whole(1, 17519).default(24), 'Of how many hours back.', '1 to 17519, less than `checkpointStore.ttl.defaultTtlHours`'),
+    }).prefault({}),
     azureFlowLogsSecretName: key(secretName().optional(),
       'A secret that is there already, by its whole name: none is made. `secretsManager.flowLogsSecret` without it.'),
   }).prefault({}),
@@ -124,6 +129,10 @@ export function between(config: AzureConfig): string[] {
   }
   if (flowLogProcessor.batchSize > 10 && flowLogProcessor.maximumBatchingWindowInSeconds === 0) {
     faults.push('flowLogProcessor.maximumBatchingWindowInSeconds: at least 1 with a batchSize above 10');
+  }
+  if (flowLogProcessor.sweep.hours >= checkpointStore.ttl.defaultTtlHours) {
+    faults.push('flowLogProcessor.sweep.hours: less than checkpointStore.ttl.defaultTtlHours: '
+      + 'a blob of which nobody knows any more how far it was read would be read again');
   }
   if (!checkpointStore.enabled && checkpointStore.tableName === undefined) {
     faults.push('checkpointStore.tableName: needed where the table is not made');
