@@ -42,7 +42,7 @@ mod store;
 mod texts;
 
 pub use bucket::{Bucket, BucketError, BucketOptions, BucketUse, KmsKey};
-pub use columnar::{ColumnFile, Dictionary, Leaf, Leaves, Present, Slot};
+pub use columnar::{ColumnFile, Dictionary, Leaf, Leaves, Number, Present, Slot};
 pub use encode::{Encoded, encode};
 pub use group::{Group, GroupKey, MAX_GROUPS, Misfiled, Row, group};
 pub use layout::{Account, EventDay, Layout, LayoutError, location, locations, object_key, source_name};

@@ -12,7 +12,7 @@
 //! let schema = Schema::get(Version::V1_3_0);
 //! let leaves = Leaves::new(&Columns::embedded(schema, "network_activity").unwrap()?)?;
 //! let mut file = ColumnFile::new(&leaves, 3)?;
-//! file.numbers(leaves.find("time")?, &[1_767_225_600_000, 1_767_225_600_001, 1_767_225_600_001], Present::Always)?;
+//! file.numbers(leaves.find("time")?, &[1_767_225_600_000_i64, 1_767_225_600_001, 1_767_225_600_001], Present::Always)?;
 //! file.constant(leaves.find("cloud.provider")?, "Example")?;
 //! let mut protocols = Dictionary::default();
 //! let (tcp, udp) = (protocols.text("tcp"), protocols.text("udp"));
@@ -25,6 +25,7 @@
 mod bits;
 mod chunk;
 mod dictionary;
+mod number;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,7 @@ use tributary_ocsf::columns::Columns;
 use crate::parquet_file::{LakeError, Stamp, properties};
 use chunk::{Chunk, Definition, Pages, Slots, Values};
 pub use dictionary::Dictionary;
+pub use number::Number;
 
 /// The leaf columns of a class, in the file's order.
 #[derive(Debug)]
@@ -223,53 +225,25 @@ impl<'l> ColumnFile<'l> {
         self.write(leaf, slots, values, statistics)
     }
 
-    /// By row, its number; those of rows without a value do not count. Packed as differences: times in order take a byte or two.
+    /// By row, its number; those of rows without a value do not count. Large ones are packed as differences: times in order take a
+    /// byte or two.
     ///
     /// # Errors
     /// When the column holds something else, or the numbers are not one a row.
-    pub fn numbers(&mut self, leaf: Leaf, numbers: &[i64], present: Present<'_>) -> Result<(), LakeError> {
+    pub fn numbers<N: Number>(&mut self, leaf: Leaf, numbers: &[N], present: Present<'_>) -> Result<(), LakeError> {
         let slots = self.slots(leaf, present)?;
-        if numbers.len() != self.rows || self.physical(leaf)? != Type::INT64 {
+        if numbers.len() != self.rows || self.physical(leaf)? != N::PHYSICAL {
             return Err(self.unfit(leaf));
         }
         let kept = kept(numbers, slots, self.most(leaf)?);
         let nulls = self.nulls(leaf, slots)?;
-        let (least, greatest) = (kept.iter().min().copied(), kept.iter().max().copied());
-        let statistics = Statistics::int64(least, greatest, None, Some(nulls), false);
+        let statistics = N::statistics(kept.iter().min().copied(), kept.iter().max().copied(), nulls);
         let values = Values {
-            encoding: Encoding::DELTA_BINARY_PACKED,
+            encoding: N::ENCODING,
             dictionary: None,
-            bits: 64,
+            bits: N::BITS,
             write: |range: std::ops::Range<usize>, out: &mut Vec<u8>| {
-                bits::deltas(kept.get(range).unwrap_or_default(), out);
-            },
-        };
-        self.mark(leaf, present)?;
-        self.write(leaf, slots, values, Some(statistics))
-    }
-
-    /// By row, its small number, as it is.
-    ///
-    /// # Errors
-    /// When the column holds something else, or the numbers are not one a row.
-    pub fn ints(&mut self, leaf: Leaf, numbers: &[i32], present: Present<'_>) -> Result<(), LakeError> {
-        let slots = self.slots(leaf, present)?;
-        if numbers.len() != self.rows || self.physical(leaf)? != Type::INT32 {
-            return Err(self.unfit(leaf));
-        }
-        let kept = kept(numbers, slots, self.most(leaf)?);
-        let nulls = self.nulls(leaf, slots)?;
-        let (least, greatest) = (kept.iter().min().copied(), kept.iter().max().copied());
-        let statistics = Statistics::int32(least, greatest, None, Some(nulls), false);
-        let values = Values {
-            encoding: Encoding::PLAIN,
-            dictionary: None,
-            bits: 32,
-            write: |range: std::ops::Range<usize>, out: &mut Vec<u8>| {
-                kept.get(range)
-                    .unwrap_or_default()
-                    .iter()
-                    .for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+                N::write(kept.get(range).unwrap_or_default(), out);
             },
         };
         self.mark(leaf, present)?;

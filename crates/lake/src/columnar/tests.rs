@@ -68,7 +68,7 @@ proptest! {
         file.codes(leaf("src_endpoint.name"), &names, &codes, Present::Levels(&name_levels)).unwrap();
         let ports: Vec<i32> = rows.iter().map(|row| row.2.and_then(|object| object.1).unwrap_or_default()).collect();
         let port_levels = levels(&|row| row.2.is_some_and(|object| object.1.is_some()));
-        file.ints(leaf("src_endpoint.port"), &ports, Present::Levels(&port_levels)).unwrap();
+        file.numbers(leaf("src_endpoint.port"), &ports, Present::Levels(&port_levels)).unwrap();
         file.texts(leaf("metadata.uid"), 8, Present::Always, |row, out| out.extend_from_slice(format!("row {row}").as_bytes())).unwrap();
         let (mut slots, mut keys, mut values) = (Vec::new(), Vec::new(), Vec::new());
         for row in &rows {
@@ -169,11 +169,11 @@ fn what_does_not_fit_a_column_is_refused() {
     unfit(file.codes(leaf("time"), &names, &[0, 0], Present::Always));
     unfit(file.codes(leaf("severity"), &names, &[0], Present::Always));
     unfit(file.codes(leaf("severity"), &names, &[0, 1], Present::Always));
-    unfit(file.numbers(leaf("severity_id"), &[1, 2], Present::Always));
-    unfit(file.ints(leaf("severity_id"), &[1], Present::Always));
+    unfit(file.numbers(leaf("severity_id"), &[1_i64, 2], Present::Always));
+    unfit(file.numbers(leaf("severity_id"), &[1_i32], Present::Always));
     unfit(file.constant(leaf("severity_id"), "x"));
     unfit(file.constant_number(leaf("severity_id"), i64::MAX));
-    unfit(file.numbers(leaf("time"), &[1, 2], Present::Levels(&[1])));
+    unfit(file.numbers(leaf("time"), &[1_i64, 2], Present::Levels(&[1])));
     unfit(file.entries(leaf("severity"), &names, &[0, 0], &[Slot::First, Slot::First]));
     unfit(file.entries(leaf("unmapped.key"), &names, &[0], &[Slot::First]));
     unfit(file.entries(leaf("unmapped.key"), &names, &[0, 0], &[Slot::Further, Slot::First]));

@@ -128,7 +128,7 @@ impl Search {
         });
         let pieces: Vec<Piece> = pieces.collect();
         match taken.last() {
-            Some(record) if taken.len() < self.found.len() => {
+            Some(record) if !last || taken.len() < self.found.len() => {
                 Cut { pieces, consumed: place(record.next), rest: record.rest }
             }
             _ if last => Cut { pieces, consumed: bytes.len(), rest: scanner.rest() },

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tributary_azure_blobs::{Land, LandError, Part};
-use tributary_azure_flowlogs::{Counts, FlowLogs, Made, RecordKey, Source, hour};
+use tributary_azure_flowlogs::{Counts, FlowLogs, Made, PLANNED_ROWS, RecordKey, Source, hour};
 use tributary_batch::BatchId;
 use tributary_lake::{Published, Publisher};
 use tributary_telemetry::{Metric, Metrics};
@@ -71,6 +71,10 @@ impl ToLake {
 
 #[async_trait]
 impl Land for ToLake {
+    fn cut(&self) -> u32 {
+        PLANNED_ROWS
+    }
+
     async fn land(&self, part: &Part<'_>) -> Result<(), LandError> {
         let failed = |error: &dyn std::fmt::Display| LandError(error.to_string());
         let name = BatchId::parse(part.name).map_err(|error| failed(&error))?;
@@ -81,10 +85,11 @@ impl Land for ToLake {
             .or_else(|| part.records.iter().map(|record| record.time).find(|time| *time > 0))
             .unwrap_or_default();
         let mut published = Published::default();
-        let mut into = self.logs.part(name, Source { name: &source, received });
+        let mut into = self.logs.planned(name, Source { name: &source, received }, part.cut);
         for record in part.records {
             let key = RecordKey { time: record.time, mac: record.mac, ordinal: record.ordinal };
-            into.record(key, record.bytes).map_err(|error| failed(&error))?;
+            let taken = if record.cut_off { into.cut_off(key, record.bytes) } else { into.record(key, record.bytes) };
+            taken.map_err(|error| failed(&error))?;
             self.publish(into.ready(), &mut published).await?;
         }
         let (made, counts) = into.finish().map_err(|error| failed(&error))?;

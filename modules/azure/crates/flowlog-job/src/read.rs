@@ -132,6 +132,7 @@ pub(crate) fn add(sum: &mut Report, other: &Report) {
     sum.parts += other.parts;
     sum.records += other.records;
     sum.restarts += other.restarts;
+    sum.cut_off += other.cut_off;
     sum.lost += other.lost;
 }
 

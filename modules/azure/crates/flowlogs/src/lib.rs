@@ -47,5 +47,5 @@ mod place;
 pub use columns::object::{CLASS, PATHS};
 pub use parse::cut::{Cutter, Found, Head, MAX_RECORD, Rest, Scanner, head};
 pub use parse::protocol::protocol_name;
-pub use part::{Counts, FlowLogError, FlowLogs, Made, Part, RecordKey, Source, record_name};
+pub use part::{Counts, FlowLogError, FlowLogs, Made, PLANNED_ROWS, Part, RecordKey, Source, record_name};
 pub use place::hour;

@@ -16,6 +16,7 @@ use tributary_ocsf::{Schema, Version};
 use crate::columns::groups::groups;
 use crate::columns::object::{CLASS, CLASS_UID, MAPPING, object};
 use crate::columns::rows::{BadRecord, BadTuple, Rows};
+use crate::parse::cut::MAX_RECORD;
 use crate::parse::record::{self, Head, Refusal, Sink as _};
 use crate::place::{PathHints, within_container};
 
@@ -23,6 +24,9 @@ use crate::place::{PathHints, within_container};
 const ROWS: usize = 128 * 1_024;
 /// Bytes of quarantined text after which an object of it is made.
 const QUARANTINED: usize = 8 << 20;
+/// Rows of an object of a planned part, for plans that are made now. What is planned has at most some 8 MiB, or is one record: its
+/// rows are fewer, unless that record is very long.
+pub const PLANNED_ROWS: u32 = 512 * 1_024;
 /// Bytes of texts outside of tuples after which an object is made: dictionaries stay small enough for a page.
 const TEXTS: usize = 512 * 1_024;
 
@@ -150,7 +154,15 @@ impl FlowLogs {
         self
     }
 
-    /// A part under this name: the same records under the same name make the same objects.
+    /// A part of records that were planned to be under this name: one object for each account and day, whatever is in them,
+    /// where they have no more than `rows` rows. So that the plan's records stay in the plan's objects when another version puts them
+    /// again, `rows` is part of the plan, and what later versions accept or refuse decides nothing.
+    pub fn planned(&self, name: BatchId, source: Source<'_>, rows: u32) -> Part<'_> {
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX).clamp(1, 1 << 20);
+        Part { rows_per_object: rows, planned: true, ..self.part(name, source) }
+    }
+
+    /// A part under this name, of records as they come: the same records under the same name make the same objects.
     pub fn part(&self, name: BatchId, source: Source<'_>) -> Part<'_> {
         let digest = Sha256::digest(within_container(source.name));
         let mut blob = [0; 12];
@@ -163,6 +175,8 @@ impl FlowLogs {
             hints: PathHints::of(source.name),
             blob,
             rows: Rows::default(),
+            rows_per_object: self.rows,
+            planned: false,
             ordinals: HashMap::new(),
             entries: Vec::new(),
             held: 0,
@@ -195,6 +209,9 @@ pub struct Part<'f> {
     /// Digits that name the blob.
     blob: [u8; 12],
     rows: Rows,
+    rows_per_object: usize,
+    /// Whether only the number of rows ends an object.
+    planned: bool,
     ordinals: HashMap<(i64, String), u32>,
     entries: Vec<Entry>,
     /// Bytes of the entries.
@@ -214,6 +231,18 @@ impl Part<'_> {
         self.take(key, bytes, record::head(bytes))
     }
 
+    /// Takes the beginning of a record that is longer than records are read: it goes to quarantine, as much of it as an entry holds.
+    ///
+    /// # Errors
+    /// When an object cannot be made, which no record brings about.
+    pub fn cut_off(&mut self, key: RecordKey<'_>, beginning: &[u8]) -> Result<(), FlowLogError> {
+        const LONG: Refusal = Refusal {
+            reason: Reason::TooLarge,
+            detail: "the record is longer than records are read: this is its beginning",
+        };
+        self.take(key, beginning.get(..QUARANTINED).unwrap_or(beginning), Err(LONG))
+    }
+
     /// Takes the blob's next record, if it is wanted: its ordinal is counted over all records that were given to this part.
     /// Returns whether it was.
     ///
@@ -227,6 +256,11 @@ impl Part<'_> {
         *next = next.saturating_add(1);
         if !wanted(key) {
             return Ok(false);
+        }
+        // That is where a cutter cuts it.
+        if bytes.len() >= MAX_RECORD {
+            self.cut_off(key, bytes)?;
+            return Ok(true);
         }
         self.take(key, bytes, head)?;
         Ok(true)
@@ -274,7 +308,7 @@ impl Part<'_> {
         // As many rows as this record has would be too many: records of a blob are alike, so few objects have to be halved.
         let next = self.rows.len() - before;
         let enough = self.held >= QUARANTINED || self.texts >= TEXTS || self.rows.is_crowded();
-        if self.rows.len() + next > self.logs.rows || enough {
+        if self.rows.len() + next > self.rows_per_object || (enough && !self.planned) {
             self.flush()?;
         }
         Ok(())
@@ -319,12 +353,13 @@ impl Part<'_> {
             return Ok(());
         }
         let groups = groups(&self.rows);
-        let pieces = groups.iter().map(|group| group.order.len().div_ceil(self.logs.rows)).max().unwrap_or(0).max(1);
+        let pieces =
+            groups.iter().map(|group| group.order.len().div_ceil(self.rows_per_object)).max().unwrap_or(0).max(1);
         for piece in 0..pieces {
             let name = self.next_name()?;
             let mut objects = LakeObjects::default();
             for group in &groups {
-                let size = group.order.len().div_ceil(group.order.len().div_ceil(self.logs.rows).max(1)).max(1);
+                let size = group.order.len().div_ceil(group.order.len().div_ceil(self.rows_per_object).max(1)).max(1);
                 let Some(order) = group.order.chunks(size).nth(piece) else { continue };
                 let misfiled = group.misfiled.chunks(size).nth(piece).unwrap_or_default();
                 let key = self.logs.layout.key(CLASS_UID, &group.account, group.day, &name);

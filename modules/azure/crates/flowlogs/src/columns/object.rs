@@ -404,7 +404,7 @@ impl Making<'_> {
             return self.file.codes(leaf, &dictionary, &codes, present);
         }
         let numbers: Vec<i32> = ports.into_iter().map(i32::from).collect();
-        self.file.ints(leaf, &numbers, present)
+        self.file.numbers(leaf, &numbers, present)
     }
 
     /// What tuples have of their record, flow and group.

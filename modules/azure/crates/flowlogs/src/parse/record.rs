@@ -207,10 +207,7 @@ fn within(bytes: &[u8], head: &Head<'_>, sink: &mut impl Sink, place: &mut Vec<u
         walk.at = at;
         let mut long = false;
         if walk.peek() == Some(b'{') {
-            match form {
-                Form::Network => network(&mut walk, sink, &mut long)?,
-                Form::Group => group(&mut walk, sink, &mut long)?,
-            }
+            flows(&mut walk, form, sink, &mut long)?;
         } else if walk.skip()? != b"null" {
             return Err(Broken::At(walk.at).into());
         }
@@ -261,40 +258,26 @@ fn told(walk: &mut Walk<'_>, long: &mut bool, then: impl FnOnce(&str)) -> Result
     Ok(())
 }
 
-fn network(walk: &mut Walk<'_>, sink: &mut impl Sink, long: &mut bool) -> Result<(), Broken> {
-    walk.members(|name, walk| {
-        if name.bytes != b"flows" {
-            return walk.skip().map(drop);
-        }
-        list(walk, |walk| {
-            sink.flow();
-            let first = sink.opened();
-            // The names may come behind what they name.
-            let mut acl = None;
-            walk.members(|name, walk| match name.bytes {
-                b"aclID" => told(walk, long, |text| acl = Some(text.to_owned())),
-                b"flowGroups" => list(walk, |walk| {
-                    sink.flow_group();
-                    let opened = sink.open();
-                    walk.members(|name, walk| match name.bytes {
-                        b"rule" => told(walk, long, |text| sink.describe(opened, Shared::Rule, text)),
-                        b"flowTuples" => tuples(walk, Form::Network, sink),
-                        _ => walk.skip().map(drop),
-                    })
-                }),
-                _ => walk.skip().map(drop),
-            })?;
-            if let Some(acl) = acl {
-                (first..sink.opened()).for_each(|opened| sink.describe(opened, Shared::Acl, &acl));
-            }
-            Ok(())
-        })
-    })
+/// What the members of a form's flows are called, and what they tell.
+struct Names {
+    /// Of a flow, before or behind its groups.
+    flow: (&'static [u8], Shared),
+    groups: &'static [u8],
+    /// Of a group.
+    group: (&'static [u8], Shared),
 }
 
-fn group(walk: &mut Walk<'_>, sink: &mut impl Sink, long: &mut bool) -> Result<(), Broken> {
-    walk.members(|name, walk| {
-        if name.bytes == b"Version" {
+const NETWORK: Names = Names { flow: (b"aclID", Shared::Acl), groups: b"flowGroups", group: (b"rule", Shared::Rule) };
+const GROUP: Names = Names { flow: (b"rule", Shared::Rule), groups: b"flows", group: (b"mac", Shared::Mac) };
+
+fn flows(walk: &mut Walk<'_>, form: Form, sink: &mut impl Sink, long: &mut bool) -> Result<(), Broken> {
+    let names = match form {
+        Form::Network => NETWORK,
+        Form::Group => GROUP,
+    };
+    walk.members(|name, walk| match name.bytes {
+        b"flows" => list(walk, |walk| flow(walk, form, &names, sink, long)),
+        b"Version" if form == Form::Group => {
             let raw = walk.skip()?;
             if let Ok(text) = std::str::from_utf8(raw)
                 && (1..=8).contains(&text.len())
@@ -302,34 +285,42 @@ fn group(walk: &mut Walk<'_>, sink: &mut impl Sink, long: &mut bool) -> Result<(
             {
                 sink.version(text);
             }
-            return Ok(());
+            Ok(())
         }
-        if name.bytes != b"flows" {
+        _ => walk.skip().map(drop),
+    })
+}
+
+fn flow(walk: &mut Walk<'_>, form: Form, names: &Names, sink: &mut impl Sink, long: &mut bool) -> Result<(), Broken> {
+    sink.flow();
+    let first = sink.opened();
+    // The name may come behind what it names.
+    let mut of_flow = None;
+    walk.members(|name, walk| {
+        if name.bytes == names.flow.0 {
+            return told(walk, long, |text| of_flow = Some(text.to_owned()));
+        }
+        if name.bytes != names.groups {
             return walk.skip().map(drop);
         }
         list(walk, |walk| {
-            sink.flow();
-            let first = sink.opened();
-            let mut rule = None;
-            walk.members(|name, walk| match name.bytes {
-                b"rule" => told(walk, long, |text| rule = Some(text.to_owned())),
-                b"flows" => list(walk, |walk| {
-                    sink.flow_group();
-                    let opened = sink.open();
-                    walk.members(|name, walk| match name.bytes {
-                        b"mac" => told(walk, long, |text| sink.describe(opened, Shared::Mac, text)),
-                        b"flowTuples" => tuples(walk, Form::Group, sink),
-                        _ => walk.skip().map(drop),
-                    })
-                }),
-                _ => walk.skip().map(drop),
-            })?;
-            if let Some(rule) = rule {
-                (first..sink.opened()).for_each(|opened| sink.describe(opened, Shared::Rule, &rule));
-            }
-            Ok(())
+            sink.flow_group();
+            let opened = sink.open();
+            walk.members(|name, walk| {
+                if name.bytes == names.group.0 {
+                    return told(walk, long, |text| sink.describe(opened, names.group.1, text));
+                }
+                match name.bytes {
+                    b"flowTuples" => tuples(walk, form, sink),
+                    _ => walk.skip().map(drop),
+                }
+            })
         })
-    })
+    })?;
+    if let Some(text) = of_flow {
+        (first..sink.opened()).for_each(|opened| sink.describe(opened, names.flow.1, &text));
+    }
+    Ok(())
 }
 
 fn tuples(walk: &mut Walk<'_>, form: Form, sink: &mut impl Sink) -> Result<(), Broken> {
