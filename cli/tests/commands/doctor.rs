@@ -375,7 +375,7 @@ fn flow_logs_are_looked_at_where_storage_is_named() {
     entra.post("/control", &json!({"applications": {APPLICATION: {"secrets": ["another"]}}}).to_string());
     let found = doctor("hub");
     assert_eq!((found.failed(), found.code), (vec!["entra token: storage"], Some(1)));
-    found.says("flow logs", "skipped", &["flow log identity"]);
+    found.says("flow logs", "skipped", &["entra token: storage"]);
     let found = doctor("no-such-secret");
     found.says("flow log secret", "failed", &["no-such-secret"]);
 }
