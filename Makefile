@@ -72,6 +72,8 @@ terraform-test: $(VENV)/.installed
 infra-lint:
 	TRIBUTARY_TOOLS="$(TOOLS)" infra/check lint
 infra-test: $(VENV)/.installed
+	@[ -x "$(CARGO_TARGET_DIR)/debug/bootstrap" ] && [ -x "$(CARGO_TARGET_DIR)/debug/tributary" ] || \
+	  cargo build -p tributary-functions -p tributary-cli
 	TRIBUTARY_TARGET="$(CARGO_TARGET_DIR)/debug" infra/check test
 
 ## The Lambda functions: one program, `bootstrap`, in one zip for each architecture, as infra/ deploys them. Only this machine's own

@@ -128,6 +128,15 @@ test('flow logs: the transformer hands notifications on only where somebody take
   t.hasOutput('FlowLogsSecretName', { Value: 'azure-flowlogs-credentials-dev' });
 });
 
+test('flow logs: blobs are looked through on a schedule, unless that is off', () => {
+  const of = (sweep: string) => azure(`{ flowLogProcessor: { enabled: true, sweep: ${sweep} } }`);
+  const [rule] = ofType(of('{ schedule: rate(1 hour), hours: 3 }'), 'AWS::Events::Rule').map(([, one]) => one.Properties).filter((one) => /sweep/.test(one.Name));
+  assert.deepEqual([rule?.Name, rule?.ScheduleExpression, rule?.Targets[0].Input, rule?.Targets[0].RetryPolicy],
+    ['azure-flowlog-processor-dev-sweep', 'rate(1 hour)', '{"sweep":{"hours":3}}', { MaximumEventAgeInSeconds: 300, MaximumRetryAttempts: 0 }]);
+  of('{ enabled: false }').resourceCountIs('AWS::Events::Rule', 1);
+  assert.throws(() => of('{ hours: 168 }'), /flowLogProcessor\.sweep\.hours: less than checkpointStore\.ttl\.defaultTtlHours/);
+});
+
 test('two instances have names of their own; the first has the outputs that scripts look for', () => {
   const t = template('integrations: { azure: {}, azure-eu: { modulePath: modules/azure } }');
   const names = ofType(t, 'AWS::Lambda::Function').map(([, fn]) => fn.Properties.FunctionName);

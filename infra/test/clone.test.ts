@@ -1,24 +1,13 @@
 // A fresh clone: what README says to do there, as far as it needs no network (npm ci stands before it).
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ROOT } from '../lib/framework/loader';
-import { folder, zipOf } from './support';
+import { clone, packageIn } from './support';
 
 /** Longest that a synthesis may take, as users are promised. */
 const PATIENCE_MS = 120_000;
-
-/** What of the project a synthesis reads, at another place, with npm's packages and without anything that was built. */
-function clone(): string {
-  const at = folder();
-  const copied = (path: string) => cpSync(join(ROOT, path), join(at, path), { recursive: true, filter: (from) => !/node_modules|cdk\.out/.test(from) });
-  copied('infra');
-  for (const module of readdirSync(join(ROOT, 'modules'))) for (const part of ['infra', 'mappings']) copied(join('modules', module, part));
-  symlinkSync(join(ROOT, 'infra/node_modules'), join(at, 'infra/node_modules'));
-  return at;
-}
 
 /** `npx cdk synth -c configFile=config.example.yaml`, without a way to any network or credentials. */
 function synth(at: string) {
@@ -37,8 +26,7 @@ test('from a fresh clone: without the package it is said what to make, with it t
   const without = synth(at);
   assert.equal(without.status, 1);
   assert.match(without.stderr, /dist\/functions-x86_64\.zip is not there: make it by `make package ARCHITECTURES=x86_64` in the project's folder/);
-  mkdirSync(join(at, 'dist'));
-  writeFileSync(join(at, 'dist/functions-x86_64.zip'), zipOf('bootstrap', '#!/bin/sh\nexit 1\n'));
+  packageIn(at);
   const template = () => {
     const { status, stderr } = synth(at);
     assert.equal(status, 0, stderr);

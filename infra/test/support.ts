@@ -1,5 +1,5 @@
 // What the tests share: templates of configurations, and a package that is none.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { addStack } from '../lib/app';
 import { judge } from '../lib/config/load';
 import type { CoreStack } from '../lib/core/core-stack';
+import { ROOT } from '../lib/framework/loader';
 
 /** A folder of the test's own. */
 export function folder(): string {
@@ -50,6 +51,23 @@ process.on('exit', () => rmSync(packages, { recursive: true, force: true }));
 /** A package of functions that do nothing. */
 export const PACKAGE = join(packages, 'functions.zip');
 writeFileSync(PACKAGE, zipOf('bootstrap', '#!/bin/sh\nexit 1\n'));
+
+/** What of the project a synthesis reads, at another place, with npm's packages and without anything that was built. */
+export function clone(): string {
+  const at = join(folder(), 'tributary');
+  mkdirSync(at);
+  const copied = (path: string) => cpSync(join(ROOT, path), join(at, path), { recursive: true, filter: (from) => !/node_modules|cdk\.out/.test(from) });
+  copied('infra');
+  for (const module of readdirSync(join(ROOT, 'modules'))) for (const part of ['infra', 'mappings']) copied(join('modules', module, part));
+  symlinkSync(join(ROOT, 'infra/node_modules'), join(at, 'infra/node_modules'));
+  return at;
+}
+
+/** Puts a package of functions that do nothing where `make package` puts it. */
+export function packageIn(at: string): void {
+  mkdirSync(join(at, 'dist'));
+  writeFileSync(join(at, 'dist/functions-x86_64.zip'), zipOf('bootstrap', '#!/bin/sh\nexit 1\n'));
+}
 
 /** The least configuration, with the lake's bucket, and these keys besides. */
 export function configOf(yaml = ''): Record<string, unknown> {
@@ -121,7 +139,6 @@ securityHub: { accountId: "444455556666", region: us-east-1, roleArn: "arn:aws:i
 vpc:
   vpcId: vpc-0123456789abcdef0
   subnetIds: [subnet-0123456789abcdef0, subnet-0123456789abcdef1]
-  availabilityZones: [eu-central-1a, eu-central-1b]
   interfaceEndpoints: [sqs, kms, secretsmanager, sts, logs]
   gatewayEndpoints: [s3, dynamodb]
   routeTableIds: [rtb-0123456789abcdef0]

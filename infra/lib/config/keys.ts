@@ -58,9 +58,12 @@ export const environment = () =>
 /** What every function has. */
 export const functionKeys = (defaults: {
   functionName?: string; memorySize: number; timeout: number; reservedConcurrentExecutions?: number;
+  /** What the name is without the key, where it depends on the instance. */
+  otherwise?: string;
 }) => ({
   functionName: defaults.functionName === undefined
-    ? key(resourceName(50).optional(), 'Name of the function, its log group and its role; the environment is appended.')
+    ? key(resourceName(50).optional(),
+      `Name of the function, its log group and its role; the environment is appended.${defaults.otherwise ? ` ${defaults.otherwise} without it.` : ''}`)
     : key(resourceName(50).default(defaults.functionName),
       'Name of the function, its log group and its role; the environment is appended.'),
   memorySize: key(whole(128, 10240).default(defaults.memorySize), 'Memory of the function, in MB.'),

@@ -61,9 +61,6 @@ function places(config: Config): string[] {
   }
   if (uri === undefined && digest !== undefined) faults.push('mappings.digest: is of no use without mappings.uri');
   const { vpc } = config;
-  if (vpc && vpc.availabilityZones.length !== vpc.subnetIds.length) {
-    faults.push('vpc.availabilityZones: one for each of vpc.subnetIds, in their order');
-  }
   if (vpc && vpc.gatewayEndpoints.length > 0 && vpc.routeTableIds.length === 0) {
     faults.push('vpc.routeTableIds: needed with vpc.gatewayEndpoints');
   }

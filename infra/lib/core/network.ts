@@ -16,14 +16,14 @@ export class Network extends Construct {
 
   constructor(scope: Construct, id: string, private readonly config: VpcConfig, name: string) {
     super(scope, id);
-    const vpc = ec2.Vpc.fromVpcAttributes(this, 'Vpc', {
-      vpcId: config.vpcId, availabilityZones: config.availabilityZones, privateSubnetIds: config.subnetIds,
-      privateSubnetRouteTableIds: config.subnetIds.map((_, index) => config.routeTableIds[index] ?? config.routeTableIds[0] ?? 'rtb-00000000'),
-    });
+    // CDK wants to know zones, which it uses for nothing here.
+    const zone = `${Stack.of(this).region}a`;
+    const vpc = ec2.Vpc.fromVpcAttributes(this, 'Vpc', { vpcId: config.vpcId, availabilityZones: [zone] });
+    const subnets = config.subnetIds.map((subnetId) => ec2.Subnet.fromSubnetAttributes(this, subnetId, { subnetId, availabilityZone: zone }));
     const securityGroup = config.securityGroupId === undefined
       ? this.newSecurityGroup(vpc, name)
       : ec2.SecurityGroup.fromSecurityGroupId(this, 'Given', config.securityGroupId, { mutable: false });
-    this.surroundings = { vpc, subnets: { subnets: vpc.privateSubnets }, securityGroup };
+    this.surroundings = { vpc, subnets: { subnets }, securityGroup };
     this.addEndpoints(securityGroup, name);
   }
 

@@ -10,8 +10,11 @@ const secretName = () => text(/^[A-Za-z0-9/_+=.@-]{1,200}$/, 'letters, digits an
 const schedule = () => text(/^(rate\((1 (minute|hour|day)|(?!1 )[1-9]\d{0,3} (minutes|hours|days))\)|cron\([^()]{11,100}\))$/,
   'rate(5 minutes), rate(1 hour) or cron(…)');
 
-const secret = (name: string | undefined, description: string) => section({
-  secretName: key(secretName().optional(), `Name of the secret; the environment is appended. ${name} (for another instance its id in place of azure) without it.`),
+/** A name without its key: the first instance's, which users know. */
+const instanceName = (name: string) => `${name} (for another instance its id in place of azure)`;
+
+const secret = (name: string, description: string) => section({
+  secretName: key(secretName().optional(), `Name of the secret; the environment is appended. ${instanceName(name)} without it.`),
   description: key(z.string().min(1).max(2048).default(description), 'Description of the secret.'),
   secretTemplate: key(z.record(z.string(), z.string()).optional(),
     'What the secret holds at first; placeholders of the authentication\'s keys without it. Changed later, it overwrites the credentials.',
@@ -37,7 +40,9 @@ export const schema = section({
   }).prefault({}),
   eventHubProcessor: section({
     enabled: key(z.boolean().default(true), 'The function that reads the hub.'),
-    ...functionKeys({ memorySize: 512, timeout: 300, reservedConcurrentExecutions: 1 }),
+    ...functionKeys({
+      memorySize: 512, timeout: 300, reservedConcurrentExecutions: 1, otherwise: instanceName('azure-eventhub-processor'),
+    }),
     schedule: key(schedule().default('rate(5 minutes)'), 'When it runs.'),
     azureCredentialsSecretName: key(secretName().optional(),
       'A secret that is there already, by its whole name: none is made. `secretsManager.eventHubSecret` without it.'),
@@ -47,8 +52,15 @@ export const schema = section({
   flowLogProcessor: section({
     enabled: key(z.boolean().default(false),
       'The function that reads flow log blobs; without it their notifications are quarantined. One instance of a deployment may have it.'),
-    ...functionKeys({ memorySize: 1024, timeout: 600, reservedConcurrentExecutions: 5 }),
+    ...functionKeys({
+      memorySize: 1024, timeout: 600, reservedConcurrentExecutions: 5, otherwise: instanceName('azure-flowlog-processor'),
+    }),
     ...queueKeys(10, 5),
+    sweep: section({
+      enabled: key(z.boolean().default(true), 'Blobs are looked through now and then: Azure may drop the last notification of an hour.'),
+      schedule: key(schedule().default('rate(6 hours)'), 'When.'),
+      hours: key(whole(1, 17519).default(24), 'Of how many hours back.', '1 to 17519, less than `checkpointStore.ttl.defaultTtlHours`'),
+    }).prefault({}),
     azureFlowLogsSecretName: key(secretName().optional(),
       'A secret that is there already, by its whole name: none is made. `secretsManager.flowLogsSecret` without it.'),
   }).prefault({}),
@@ -59,7 +71,7 @@ export const schema = section({
   checkpointStore: section({
     enabled: key(z.boolean().default(true), 'The table of positions is made; without it `tableName` is the whole name of one that is there.'),
     tableName: key(text(/^[A-Za-z0-9_.-]{3,200}$/, '3 to 200 letters, digits, _ . and -').optional(),
-      'Name of the table; the environment is appended. azure-eventhub-checkpoint-store (for another instance its id in place of azure) without it.'),
+      `Name of the table; the environment is appended. ${instanceName('azure-eventhub-checkpoint-store')} without it.`),
     billingMode: key(z.enum(['PAY_PER_REQUEST', 'PROVISIONED']).default('PAY_PER_REQUEST'), 'How the table is paid for.'),
     provisioned: section({
       readCapacity: capacity(5, 'Reads a second, with PROVISIONED.'),
@@ -117,6 +129,10 @@ export function between(config: AzureConfig): string[] {
   }
   if (flowLogProcessor.batchSize > 10 && flowLogProcessor.maximumBatchingWindowInSeconds === 0) {
     faults.push('flowLogProcessor.maximumBatchingWindowInSeconds: at least 1 with a batchSize above 10');
+  }
+  if (flowLogProcessor.sweep.hours >= checkpointStore.ttl.defaultTtlHours) {
+    faults.push('flowLogProcessor.sweep.hours: less than checkpointStore.ttl.defaultTtlHours: '
+      + 'a blob of which nobody knows any more how far it was read would be read again');
   }
   if (!checkpointStore.enabled && checkpointStore.tableName === undefined) {
     faults.push('checkpointStore.tableName: needed where the table is not made');
