@@ -46,7 +46,7 @@ async function until(what: string, aws: Aws, happened: () => Promise<boolean>): 
   }
 }
 
-test('deployed with policies enforced: from the hub to Parquet objects in the lake', { timeout: 600_000 }, async (t) => {
+test('deployed with policies enforced: from the hub to Parquet objects in the lake', { timeout: 900_000 }, async (t) => {
   const found = tools();
   if (!found) return t.skip('tools are missing');
   const { python, bootstrap, tributary } = found;
