@@ -205,6 +205,11 @@ pub(crate) struct BesideArgs {
 }
 
 impl BesideArgs {
+    /// Who this is in Azure.
+    pub(crate) fn who(&self) -> &IdentityArgs {
+        &self.client.hub.who
+    }
+
     /// Who this is at the hub; no secret is read yet.
     pub(crate) async fn identity(&self) -> Result<Identity, Failure> {
         self.client.hub.identity(self.consumer_group.as_deref()).await

@@ -90,12 +90,26 @@ impl StorageArgs {
             let blobs = Arc::new(client.map_err(|error| usage(&error))?);
             return Ok(Arc::new(FixedStorage(Stores { allowed, blobs })));
         }
-        if self.secret().is_none() && !identity.is_federated() {
+        let credentials = self.credentials(identity, aws).await?;
+        let Some(credentials) = credentials else {
             return Err(Failure::Usage(format!(
                 "nothing says who reads flow logs: give --flow-logs-secret ({}) or --authentication federated, or for a store on \
                  this machine AZURE_STORAGE_KEY",
                 variable::FLOW_LOGS_SECRET
             )));
+        };
+        Ok(Arc::new(AzureStorage::new(credentials, self.accounts(), containers)))
+    }
+
+    /// Who reads, where it is no key and somebody is said.
+    pub(crate) async fn credentials(
+        &self,
+        identity: &IdentityArgs,
+        aws: &Aws,
+    ) -> Result<Option<FlowLogCredentials>, Failure> {
+        let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
+        if self.key().is_some() || (self.secret().is_none() && !identity.is_federated()) {
+            return Ok(None);
         }
         let settings = FlowLogSettings::from_variables(|name| match name {
             variable::FLOW_LOGS_SECRET => self.secret().map(str::to_owned),
@@ -106,9 +120,7 @@ impl StorageArgs {
         });
         let entra = Entra::from_environment().map_err(|error| usage(&error))?;
         let settings = settings.map_err(|error| usage(&error))?;
-        let credentials =
-            FlowLogCredentials::new(settings, aws.config().await?, entra).map_err(|error| usage(&error))?;
-        Ok(Arc::new(AzureStorage::new(credentials, self.accounts(), containers)))
+        FlowLogCredentials::new(settings, aws.config().await?, entra).map(Some).map_err(|error| usage(&error))
     }
 }
 

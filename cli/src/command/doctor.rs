@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde_json::{Value, json};
+use tributary_azure_flowlog_job::examine_storage;
 use tributary_azure_identity::HubCredentials;
 use tributary_lake::BucketUse;
 use tributary_mapping::parse_timestamp;
@@ -20,6 +21,7 @@ use crate::deployment::DeploymentArgs;
 use crate::failure::{CHECK_FAILED, Failure};
 use crate::hub::{BesideArgs, Identity, Way};
 use crate::runtime;
+use crate::storage::StorageArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,6 +35,8 @@ permission is shown without.";
 
 /// What the checks of AWS need.
 const AWS: &str = "aws identity";
+/// What the checks of flow logs need.
+const FLOW_LOG_IDENTITY: &str = "flow log identity";
 /// What the checks of the hub need.
 const IDENTITY: &str = "hub identity";
 
@@ -56,6 +60,8 @@ pub(crate) struct Args {
     quarantine: Backend,
     #[command(flatten)]
     deployment: DeploymentArgs,
+    #[command(flatten)]
+    storage: StorageArgs,
     /// Hours that a position lives without a run: at least the hub's retention
     #[arg(long, env = "CHECKPOINT_TTL_HOURS", default_value_t = 168, value_name = "HOURS")]
     ttl_hours: u64,
@@ -116,7 +122,27 @@ async fn subjects(args: &Args) -> Result<Vec<Subject>, Failure> {
     for subject in deployment.examine(&aws, now).await? {
         subjects.push(subject.needing(AWS));
     }
+    subjects.extend(flow_logs(args, &aws).await?);
     subjects.push(deployment.examine_maps().await?);
+    Ok(subjects)
+}
+
+/// Who reads flow logs, and whether it may, where storage is named.
+async fn flow_logs(args: &Args, aws: &Aws) -> Result<Vec<Subject>, Failure> {
+    if !args.storage.any() {
+        return Ok(Vec::new());
+    }
+    let who = args.hub.who();
+    let mut subjects = Vec::new();
+    let storage = args.storage.open(who, aws).await?;
+    let look = Subject::new("flow logs", async move { examine_storage(storage.as_ref()).await });
+    if let Some(credentials) = args.storage.credentials(who, aws).await? {
+        let examined = async move { credentials.examine(SystemTime::now()).await };
+        subjects.push(Subject::new(FLOW_LOG_IDENTITY, examined).needing(AWS));
+        subjects.push(look.needing(FLOW_LOG_IDENTITY));
+    } else {
+        subjects.push(look);
+    }
     Ok(subjects)
 }
 

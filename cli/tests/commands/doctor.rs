@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tributary_lake::{Bucket, BucketOptions};
-use tributary_test_servers::{Asked, Fault, Proxy, Server};
+use tributary_test_servers::{Asked, Azurite, Fault, Proxy, Server};
 
 use super::{Hub, run, stderr, stdout};
 
@@ -344,4 +344,38 @@ fn services_beside_the_lake_are_looked_at_and_given_nothing() {
     let found = look(denied, Fault::error(400, "AccessDeniedException", "no"));
     found.says("security hub", "skipped", &["securityhub:DescribeHub is not granted"]);
     found.says("cloudtrail lake: channel", "skipped", &["cloudtrail:GetChannel is not granted"]);
+}
+
+#[test]
+fn flow_logs_are_looked_at_where_storage_is_named() {
+    const APPLICATION: &str = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee";
+    let Some(world) = Deployment::start() else { return };
+    let (Some(azurite), Some(entra)) = (Azurite::by_token(), Server::entra(None)) else { return };
+    entra.post("/control", &json!({"applications": {APPLICATION: {"secrets": ["c4n4ry"]}}}).to_string());
+    world.store(
+        &json!({"tenantId": "11111111-1111-1111-1111-111111111111", "clientId": APPLICATION, "clientSecret": "c4n4ry",
+        "storageAccountName": Azurite::ACCOUNT, "subscriptionId": "x", "storageAccountResourceId": "y"}),
+    );
+    let doctor = |secret: &str| {
+        let mut command = world.command(world.server.endpoint(), &["--flow-logs-secret", secret]);
+        command.env("AZURE_AUTHORITY_HOST", entra.endpoint());
+        command.env("SSL_CERT_FILE", azurite.authority.as_ref().unwrap().root());
+        let account = format!("{}={}", Azurite::ACCOUNT, azurite.endpoint());
+        Found::of(&command.env("AZURE_STORAGE_ACCOUNT", account).output().unwrap())
+    };
+    let found = doctor("hub");
+    assert_eq!(found.failed(), Vec::<&str>::new());
+    found.says("flow log secret", "ok", &["hub names storage account tributary"]);
+    found.says("flow log secret: age", "ok", &["stored 0 days ago"]);
+    found.says("entra token: storage", "ok", &["Azure Storage"]);
+    let container = "flow logs: tributary/insights-logs-flowlogflowevent";
+    found.says(container, "skipped", &["no such container"]);
+    found.says("flow logs: tributary", "warning", &["no container of flow logs", "flow-log list"]);
+    // A secret that Entra does not know any more.
+    entra.post("/control", &json!({"applications": {APPLICATION: {"secrets": ["another"]}}}).to_string());
+    let found = doctor("hub");
+    assert_eq!((found.failed(), found.code), (vec!["entra token: storage"], Some(1)));
+    found.says("flow logs", "skipped", &["entra token: storage"]);
+    let found = doctor("no-such-secret");
+    found.says("flow log secret", "failed", &["no-such-secret"]);
 }

@@ -1,6 +1,6 @@
 //! What an operator's command needs of AWS, and a container that runs the jobs. The hub's side is in `docs/OPERATIONS.md`.
 
-use super::{IMPORT, POLL, Permission, Resource, TRANSFORM, WEB_IDENTITY, When, allow, behind};
+use super::{FLOW_LOGS, IMPORT, POLL, Permission, Resource, TRANSFORM, WEB_IDENTITY, When, allow, behind};
 
 /// A command of `tributary` that works on a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +19,15 @@ pub enum Operator {
     Replay,
     /// `replay --remap`.
     ReplayRemap,
+    /// `flowlogs sweep`.
+    Sweep,
     /// `doctor`.
     Doctor,
 }
 
 impl Operator {
     /// Every command.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Run,
         Self::Positions,
         Self::PositionsSet,
@@ -33,6 +35,7 @@ impl Operator {
         Self::RedriveQuarantine,
         Self::Replay,
         Self::ReplayRemap,
+        Self::Sweep,
         Self::Doctor,
     ];
 
@@ -46,6 +49,7 @@ impl Operator {
             Self::RedriveQuarantine => "redrive --quarantine",
             Self::Replay => "replay",
             Self::ReplayRemap => "replay --remap",
+            Self::Sweep => "flowlogs sweep",
             Self::Doctor => "doctor",
         }
     }
@@ -163,6 +167,12 @@ const DOCTOR: &[Permission] = &[
     allow("sqs:ReceiveMessage", Resource::DeadLetterQueue, When::Always, "how old they are; none is hidden"),
     allow("sqs:GetQueueAttributes", Resource::FindingsQueue, When::SecurityHub, "as of the queue of batches"),
     allow("sqs:GetQueueAttributes", Resource::FlowLogQueue, When::FlowLogs, "as of the queue of batches"),
+    allow(
+        "secretsmanager:GetSecretValue",
+        Resource::FlowLogSecret,
+        When::FlowLogs,
+        "the storage account's credentials",
+    ),
     allow("s3:ListBucket", Resource::StagingBucket, When::Always, THERE),
     allow("s3:PutObject", Resource::Staging("claims/*"), When::Always, UPLOAD),
     allow("s3:AbortMultipartUpload", Resource::Staging("claims/*"), When::Always, UPLOAD),
@@ -194,19 +204,26 @@ pub fn of(operator: Operator) -> Vec<Permission> {
         list.iter().copied().filter(|permission| permission.resource != Resource::DeadLetterQueue).collect::<Vec<_>>()
     };
     // In a container, what a handler always needs is needed where its feature is on.
-    let import = IMPORT.iter().map(|permission| match permission.when {
-        When::Always => Permission { when: When::SecurityHub, ..*permission },
-        _ => *permission,
-    });
+    let where_on = |list: &'static [Permission], when: When| {
+        list.iter().map(move |permission| match permission.when {
+            When::Always => Permission { when, ..*permission },
+            _ => *permission,
+        })
+    };
+    let import = where_on(IMPORT, When::SecurityHub).collect();
+    let flows = where_on(FLOW_LOGS, When::FlowLogs).collect();
+    let swept =
+        || FLOW_LOGS.iter().copied().filter(|permission| permission.resource != Resource::FlowLogQueue).collect();
     let transform = || not_letters(TRANSFORM);
     let lists: Vec<Vec<Permission>> = match operator {
-        Operator::Run => vec![RUN.to_vec(), POLL.to_vec(), transform(), import.collect()],
+        Operator::Run => vec![RUN.to_vec(), POLL.to_vec(), transform(), import, flows],
         Operator::Positions => vec![POSITIONS.to_vec()],
         Operator::PositionsSet => vec![POSITIONS_SET.to_vec(), HUB.to_vec()],
         Operator::Redrive => vec![LETTERS.to_vec()],
         Operator::RedriveQuarantine => vec![RECORDS.to_vec(), transform()],
         Operator::Replay => vec![REPLAY.to_vec(), HUB.to_vec()],
         Operator::ReplayRemap => vec![REPLAY.to_vec(), REMAP.to_vec(), transform(), HUB.to_vec()],
+        Operator::Sweep => vec![swept()],
         Operator::Doctor => vec![DOCTOR.to_vec(), HUB.to_vec()],
     };
     let mut all: Vec<Permission> = Vec::new();

@@ -12,6 +12,7 @@
 //! **Invariant:** a notification that names a blob outside of what is configured is never followed.
 
 pub mod accounts;
+mod examine;
 mod land;
 mod message;
 mod read;
@@ -19,6 +20,7 @@ mod storage;
 mod sweep;
 
 pub use accounts::{AccountList, InvalidAccounts};
+pub use examine::examine_storage;
 pub use land::ToLake;
 pub use message::{NotNotifications, Notifications};
 pub use read::{FlowReport, ReadConfig, ReadFlowLogs, TakeError, Taken};

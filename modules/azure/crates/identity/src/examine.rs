@@ -5,14 +5,16 @@ use std::time::{Duration, SystemTime};
 use tributary_telemetry::Check;
 
 use crate::contents::{EventHubSecret, HubAccess};
+use crate::flow_logs::FlowLogCredentials;
 use crate::hub::{HubCredentials, Way};
-use crate::store::SecretStore;
+use crate::store::{SecretError, SecretStore};
 use crate::tokens::{AccessTokens, Scope};
 
 const SECRET: &str = "hub secret";
-const AGE: &str = "hub secret: age";
+const FLOW_LOG_SECRET: &str = "flow log secret";
 const FEDERATION: &str = "outbound federation";
 const ENTRA: &str = "entra token";
+const STORAGE: &str = "entra token: storage";
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// What is stored for longer should be rotated.
 const OLD: u32 = 90;
@@ -26,7 +28,7 @@ impl HubCredentials {
             Way::Federated { tokens, role, .. } => match role.assertion().await {
                 Ok(_) => {
                     let attested = Check::ok(FEDERATION, "sts:GetWebIdentityToken gives the role's token");
-                    vec![attested, entra(tokens).await]
+                    vec![attested, entra(tokens, &Scope::EVENT_HUBS).await]
                 }
                 Err(error) => {
                     let text = error.to_string();
@@ -42,19 +44,33 @@ impl HubCredentials {
     }
 }
 
+impl FlowLogCredentials {
+    /// Reads the secret, where there is one, and asks for a token. No check holds anything of them.
+    pub async fn examine(&self, now: SystemTime) -> Vec<Check> {
+        let Some(store) = self.store() else { return vec![entra(self.tokens(), &Scope::STORAGE).await] };
+        let stored = match store.get().await {
+            Ok(stored) => stored,
+            Err(error) => return unread(FLOW_LOG_SECRET, error),
+        };
+        let found = format!("{} names storage account {}", store.name(), stored.content.storage_account);
+        let renew = "az ad app credential reset --append --id CLIENT_ID";
+        let age = age(FLOW_LOG_SECRET, stored.age(now), store.name(), renew);
+        vec![Check::ok(FLOW_LOG_SECRET, found), age, entra(self.tokens(), &Scope::STORAGE).await]
+    }
+}
+
+/// A secret that cannot be used.
+fn unread(name: &str, error: SecretError) -> Vec<Check> {
+    vec![
+        Check::failed_with(name, error, "look at the secret: aws secretsmanager describe-secret --secret-id NAME"),
+        Check::skipped(format!("{name}: age"), "the secret cannot be used"),
+    ]
+}
+
 async fn secret(store: &SecretStore<EventHubSecret>, tokens: &AccessTokens, now: SystemTime) -> Vec<Check> {
     let stored = match store.get().await {
         Ok(stored) => stored,
-        Err(error) => {
-            return vec![
-                Check::failed_with(
-                    SECRET,
-                    error,
-                    "look at the secret: aws secretsmanager describe-secret --secret-id NAME",
-                ),
-                Check::skipped(AGE, "the secret cannot be used"),
-            ];
-        }
+        Err(error) => return unread(SECRET, error),
     };
     let EventHubSecret { address, hub, access, .. } = &stored.content;
     let (holds, renew) = match access {
@@ -65,39 +81,41 @@ async fn secret(store: &SecretStore<EventHubSecret>, tokens: &AccessTokens, now:
         _ => ("an application's secret", "az ad app credential reset --append --id CLIENT_ID".to_owned()),
     };
     let found = format!("{} names hub {hub} of {} and holds {holds}", store.name(), address.host);
-    let mut checks = vec![Check::ok(SECRET, found), age(stored.age(now), store.name(), &renew)];
+    let mut checks = vec![Check::ok(SECRET, found), age(SECRET, stored.age(now), store.name(), &renew)];
     if !matches!(access, HubAccess::ConnectionString(_)) {
-        checks.push(entra(tokens).await);
+        checks.push(entra(tokens, &Scope::EVENT_HUBS).await);
     }
     checks
 }
 
-fn age(age: Option<Duration>, secret: &str, renew: &str) -> Check {
-    let Some(age) = age else { return Check::skipped(AGE, "Secrets Manager does not say when it was stored") };
+fn age(name: &str, age: Option<Duration>, secret: &str, renew: &str) -> Check {
+    let name = format!("{name}: age");
+    let Some(age) = age else { return Check::skipped(name, "Secrets Manager does not say when it was stored") };
     let days = age.as_secs() / DAY.as_secs();
     let found = format!("stored {days} days ago");
     match age > OLD * DAY {
         true => Check::warning(
-            AGE,
+            name,
             format!("{found}, over {OLD}"),
             format!(
                 "rotate it: {renew}, then aws secretsmanager put-secret-value --secret-id {secret} --secret-string \
                  file://secret.json; nothing has to be started again"
             ),
         ),
-        false => Check::ok(AGE, found),
+        false => Check::ok(name, found),
     }
 }
 
-async fn entra(tokens: &AccessTokens) -> Check {
-    match tokens.token(&Scope::EVENT_HUBS).await {
-        Ok(_) => Check::ok(ENTRA, "Microsoft Entra gives a token for Event Hubs"),
+async fn entra(tokens: &AccessTokens, scope: &Scope) -> Check {
+    let (name, service) = if *scope == Scope::STORAGE { (STORAGE, "Azure Storage") } else { (ENTRA, "Event Hubs") };
+    match tokens.token(scope).await {
+        Ok(_) => Check::ok(name, format!("Microsoft Entra gives a token for {service}")),
         Err(error) => {
             let text = error.to_string();
             // What is wrong, then what to do, is how Entra's refusals are told.
             match text.splitn(3, ": ").collect::<Vec<_>>().as_slice() {
-                [who, what, advice] => Check::failed(ENTRA, format!("{who}: {what}"), *advice),
-                _ => Check::failed(ENTRA, text, "check tenant, application and its federated credential"),
+                [who, what, advice] => Check::failed(name, format!("{who}: {what}"), *advice),
+                _ => Check::failed(name, text, "check tenant, application and its federated credential"),
             }
         }
     }
@@ -113,10 +131,10 @@ mod tests {
     fn what_is_old_is_to_be_rotated() {
         for (days, state) in [(None, CheckState::Skipped), (Some(90), CheckState::Ok), (Some(91), CheckState::Warning)]
         {
-            let check = age(days.map(|days: u32| days * DAY), "tributary/hub", "renew");
+            let check = age(SECRET, days.map(|days: u32| days * DAY), "tributary/hub", "renew");
             assert_eq!(check.state, state, "{check:?}");
         }
-        let check = age(Some(100 * DAY), "tributary/hub", "renew");
+        let check = age(SECRET, Some(100 * DAY), "tributary/hub", "renew");
         assert_eq!(check.found, "stored 100 days ago, over 90");
         assert!(check.remedy.unwrap().contains("put-secret-value --secret-id tributary/hub"));
     }

@@ -42,6 +42,10 @@ impl FlowLogCredentials {
         &self.tokens
     }
 
+    pub(crate) fn store(&self) -> Option<&SecretStore<FlowLogSecret>> {
+        self.store.as_ref()
+    }
+
     /// The storage account that the secret names now; `None` where there is no secret.
     ///
     /// # Errors
