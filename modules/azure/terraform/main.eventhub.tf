@@ -74,7 +74,8 @@ resource "azurerm_eventhub_authorization_rule" "export" {
   manage              = false
 }
 
-# Diagnostic settings take a rule of the namespace, not of a hub.
+# Diagnostic settings take a rule of the namespace, not of a hub. One that may only send is enough since each setting names its hub:
+# without a name Azure asks for manage, send and listen, to make a hub of its own.
 resource "azurerm_eventhub_namespace_authorization_rule" "diagnostics" {
   count = var.activity_log.enabled || var.entra_id.enabled ? 1 : 0
 
