@@ -91,6 +91,17 @@ test('a secret that is there already: none is made, and the role may read that o
   assert.match(JSON.stringify(allowing(t, 'azure-eventhub-processor-dev', 'secretsmanager:GetSecretValue')[0]?.Resource), /:secret:team\/hub-\?\?\?\?\?\?/);
 });
 
+test('a secret that function and secretsManager name alike is made here', () => {
+  const t = azure('{ eventHubProcessor: { azureCredentialsSecretName: hub }, secretsManager: { eventHubSecret: { secretName: hub } } }');
+  t.hasResourceProperties('AWS::SecretsManager::Secret', { Name: 'hub-dev' });
+  assert.equal(variables(t, 'azure-eventhub-processor-dev').AZURE_CREDENTIALS_SECRET_NAME, 'hub-dev');
+});
+
+test('how to authenticate may be said in a word', () => {
+  assert.deepEqual(azure('{ authentication: clientSecret }').toJSON(), azure('{ authentication: { method: clientSecret } }').toJSON());
+  assert.throws(() => azure('{ authentication: password }'), /integrations\.azure\.config\.authentication\.method: /);
+});
+
 test('a table that is there already, without time to live, provisioned', () => {
   const given = azure('{ checkpointStore: { enabled: false, tableName: ledger } }');
   given.resourceCountIs('AWS::DynamoDB::Table', 0);

@@ -52,7 +52,7 @@ function keyPolicy(t: ReturnType<typeof template>): Map<string | undefined, Stat
 
 test('the key lets services in for this account and these resources alone', () => {
   const policy = keyPolicy(template('cloudTrailEventDataStore: { enabled: true }\nintegrations: { example: {} }'));
-  assert.deepEqual([...policy.keys()].sort(), ['AlarmsToTheTopic', 'EventDataStore', 'EventsOfexample', 'LogsOfTheFunctions', undefined]);
+  assert.deepEqual([...policy.keys()].sort(), ['AlarmsToTheTopic', 'EventDataStore', 'EventsOfExample', 'LogsOfTheFunctions', undefined]);
   for (const [sid, statement] of policy) {
     if (sid === undefined) continue;
     const condition = statement.Condition ?? {};

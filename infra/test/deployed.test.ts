@@ -1,5 +1,6 @@
-// The stack on this machine, deployed by `cdk deploy` with identity policies enforced: events that are sent to a hub over AMQP end as
-// Parquet objects in the lake, each function in its own role.
+// The stack on this machine, deployed by `cdk deploy` with identity policies enforced: events that are sent to a hub over AMQP, and a blob of
+// flow logs that one of them tells of, end as Parquet objects in the lake, each function in its own role. What ministack does not judge (key
+// policies, rights to keys, some conditions) is held by assertions on the template (core.test.ts, azure.test.ts).
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -7,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'node:test';
 import { ROOT } from '../lib/framework/loader';
+import { Blobs, blobsAreHere } from './deployed/blobs';
 import { ACCOUNT, Aws, KEYS, Server, cdk, packageOf, tools } from './deployed/servers';
 import { folder } from './support';
 
@@ -15,7 +17,7 @@ const EVENTS = 400;
 /** Longest that everything may take; ministack's schedule first fires 60 to 70 seconds after the rule is made. */
 const PATIENCE_MS = Number(process.env.TRIBUTARY_PATIENCE_MS ?? 240_000);
 
-const config = (aws: string, model: string, enabled: boolean) => `
+const config = (model: string, flowLogs: Record<string, string> | undefined, enabled: boolean) => `
 awsRegion: us-east-1
 accountId: "${ACCOUNT}"
 securityLake: { s3Bucket: ${LAKE} }
@@ -29,24 +31,28 @@ monitoring: { alarms: { errorRate: { enabled: false }, emailEndpoints: [security
 integrations:
   azure:
     enabled: ${enabled}
-    config: { eventHubProcessor: { schedule: rate(1 minute), environment: { LOGGING_LEVEL: DEBUG } } }
-# ${aws}
+    config:
+      eventHubProcessor: { schedule: rate(1 minute), environment: { LOGGING_LEVEL: DEBUG } }
+      flowLogProcessor: { enabled: ${flowLogs !== undefined}, environment: ${JSON.stringify({ LOGGING_LEVEL: 'DEBUG', ...flowLogs })} }
 `;
 
+/** What a function says that a policy refuses. */
+const REFUSED = /AccessDenied |not authorized/;
 const FUNCTIONS = ['azure-eventhub-processor-dev', 'event-transformer-dev', 'securityhub-processor-dev'];
 
-async function until(what: string, aws: Aws, happened: () => Promise<boolean>): Promise<void> {
+async function until(what: string, aws: Aws, functions: string[], happened: () => Promise<boolean>): Promise<void> {
   const end = Date.now() + PATIENCE_MS;
   while (!await happened()) {
-    if (Date.now() > end) {
-      const logs = await Promise.all(FUNCTIONS.map(async (name) => `${name}:\n${(await aws.log(name)).slice(-2000)}`));
-      assert.fail(`${what} did not happen\n${logs.join('\n')}`);
+    // What is refused comes again when the test is long over.
+    const logs = await Promise.all(functions.map(async (name) => `${name}:\n${await aws.log(name)}`));
+    if (Date.now() > end || logs.some((log) => REFUSED.test(log))) {
+      assert.fail(`${what} did not happen\n${logs.map((log) => log.slice(-2000)).join('\n')}`);
     }
-    await wait(1000);
+    await wait(3000);
   }
 }
 
-test('deployed with policies enforced: from the hub to Parquet objects in the lake', { timeout: 600_000 }, async (t) => {
+test('deployed with policies enforced: from the hub to Parquet objects in the lake', { timeout: 900_000 }, async (t) => {
   const found = tools();
   if (!found) return t.skip('tools are missing');
   const { python, bootstrap, tributary } = found;
@@ -60,10 +66,15 @@ test('deployed with policies enforced: from the hub to Parquet objects in the la
   const modelEndpoint = await model.line();
   const { address, connectionString } = JSON.parse(await hub.line()) as { address: string; connectionString: string };
 
+  const blobs = blobsAreHere() ? await Blobs.start(python, folder()) : undefined;
+  if (blobs) t.after(() => blobs.end());
+  const flowLogs = blobs?.variables(aws.certificate);
+  const functions = [...FUNCTIONS, ...(blobs ? ['azure-flowlog-processor-dev'] : [])];
+
   await aws.bootstrap();
   await aws.call('s3', 'create_bucket', { Bucket: LAKE });
   const file = join(at, 'config.yaml');
-  writeFileSync(file, config(aws.endpoint, modelEndpoint, true));
+  writeFileSync(file, config(modelEndpoint, flowLogs, true));
   packageOf(join(at, 'functions.zip'), bootstrap);
   const deploy = ['deploy', '--require-approval', 'never', '-c', `configFile=${file}`, '-c', `functionPackage=${join(at, 'functions.zip')}`, '--outputs-file', join(at, 'outputs.json'), '--output', join(at, 'cdk.out')];
   cdk(aws, deploy);
@@ -90,11 +101,10 @@ test('deployed with policies enforced: from the hub to Parquet objects in the la
   });
 
   // A batch of messages is `sqs:SendMessage` to IAM; ministack asks for an action of the call's name, which IAM does not know.
-  const { QueueUrl: asff } = await aws.call('sqs', 'get_queue_url', { QueueName: 'asff-queue-dev' });
-  const { Attributes: { QueueArn: asffArn } } = await aws.call('sqs', 'get_queue_attributes', { QueueUrl: asff, AttributeNames: ['QueueArn'] });
+  const takes = ['asff-queue-dev', 'flow-log-queue-dev'].map((name) => `arn:aws:sqs:us-east-1:${ACCOUNT}:${name}`);
   await aws.call('iam', 'put_role_policy', {
     RoleName: 'event-transformer-dev', PolicyName: 'batches-in-ministack', PolicyDocument: JSON.stringify({
-      Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 'sqs:SendMessageBatch', Resource: asffArn }],
+      Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 'sqs:SendMessageBatch', Resource: takes }],
     }),
   });
 
@@ -105,12 +115,20 @@ test('deployed with policies enforced: from the hub to Parquet objects in the la
   const content = { eventHubNamespace: `amqp://${address}`, eventHubName: 'telemetry', consumerGroup: 'tributary', connectionString };
   await aws.call('secretsmanager', 'put_secret_value', { SecretId: 'azure-eventhub-credentials-dev', SecretString: JSON.stringify(content) });
 
+  if (blobs) {
+    await aws.call('secretsmanager', 'put_secret_value', { SecretId: 'azure-flowlogs-credentials-dev', SecretString: blobs.secret });
+    const told = join(at, 'told.json');
+    writeFileSync(told, await blobs.write());
+    const sent = spawnSync(tributary, ['send', told], { encoding: 'utf8', env: { ...process.env, ...KEYS, EVENTHUB_CONNECTION_STRING: connectionString } });
+    assert.equal(sent.status, 0, sent.stderr);
+  }
   const sent = spawnSync(tributary, ['send', '--samples', String(EVENTS), '--json'], {
     encoding: 'utf8', env: { ...process.env, ...KEYS, EVENTHUB_CONNECTION_STRING: connectionString },
   });
   assert.equal(sent.status, 0, sent.stderr);
 
-  const queues = ['event-queue', 'asff-queue', 'flow-log-queue'];
+  // Samples tell of blobs that are nowhere: with somebody to read them, those notifications stay.
+  const queues = ['event-queue', 'asff-queue', ...(blobs ? [] : ['flow-log-queue'])];
   const count = async (queue: string) => {
     const { QueueUrl } = await aws.call('sqs', 'get_queue_url', { QueueName: queue });
     const names = ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'];
@@ -118,17 +136,20 @@ test('deployed with policies enforced: from the hub to Parquet objects in the la
     return names.reduce((sum, name) => sum + Number(Attributes[name]), 0);
   };
   // Everything was read and nothing is left in a queue.
-  await until('reading the hub to its end', aws, async () => {
+  await until('reading the hub to its end', aws, functions, async () => {
     const { Items } = await aws.call('dynamodb', 'scan', { TableName: 'azure-eventhub-checkpoint-store-dev' }) as { Items: Record<string, { N?: string }>[] };
     const read = Items.reduce((sum, item) => sum + Number(item.sequenceNumber?.N ?? -1) + 1, 0);
-    return read === EVENTS;
+    return read === EVENTS + (blobs ? 1 : 0);
   });
-  await until('emptying the queues', aws, async () => {
+  await until('emptying the queues', aws, functions, async () => {
     for (const queue of queues) if (await count(`${queue}-dev`) > 0) return false;
     return true;
   });
   for (const queue of queues) assert.equal(await count(`${queue}-dlq-dev`), 0, `dead letters of ${queue}`);
 
+  if (blobs) {
+    await until('reading the blob', aws, functions, async () => (await aws.objects(LAKE, 'ext/azure-network/')).some((key) => /eventDay=20260302/.test(key)));
+  }
   const objects = await aws.objects(LAKE);
   assert.ok(objects.length > 5 && objects.every((key) => /^ext\/azure-[a-z]+\/1\.3\.0\/region=us-east-1\/accountId=external[^/]*\/eventDay=\d{8}\/.*\.parquet$/.test(key)), objects.join('\n'));
   for (const key of objects) {
@@ -141,10 +162,10 @@ test('deployed with policies enforced: from the hub to Parquet objects in the la
   assert.equal(valid.status, 0, valid.stdout + valid.stderr);
   const state = await (await fetch(`${modelEndpoint}/_state`)).json() as { findings?: unknown };
   assert.ok(JSON.stringify(state).includes('SchemaVersion'), 'findings were imported');
-  for (const name of FUNCTIONS) {
+  for (const name of functions) {
     const log = await aws.log(name);
     assert.ok(log.includes('request_id'), `${name}: ${log.slice(0, 2000)}`);
-    assert.ok(!/AccessDenied|not authorized/.test(log), `${name}: ${log.slice(-3000)}`);
+    assert.ok(!REFUSED.test(log), `${name}: ${log.slice(-3000)}`);
   }
 
   await t.test('a second deployment of the same changes nothing', () => {
@@ -152,7 +173,7 @@ test('deployed with policies enforced: from the hub to Parquet objects in the la
   });
 
   await t.test('without the integration its resources are gone, and nothing else', async () => {
-    writeFileSync(file, config(aws.endpoint, modelEndpoint, false));
+    writeFileSync(file, config(modelEndpoint, flowLogs, false));
     cdk(aws, deploy);
     const left = await stack();
     const gone = [...deployed].filter((id) => !left.has(id));

@@ -1,13 +1,14 @@
 // Every key of docs/CONFIGURATION.md has an effect: with another value the stack is another one.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Template } from 'aws-cdk-lib/assertions';
 import { parse } from 'yaml';
 import { schema } from '../lib/config/schema';
+import { ROOT } from '../lib/framework/loader';
 import { shipped } from '../lib/shipped';
-import { folder, stackOf } from './support';
+import { stackOf } from './support';
 
 type Tree = Record<string, unknown>;
 /** Another value of a key, and what else has to be so that it counts. */
@@ -15,8 +16,7 @@ type Case = { value?: unknown; with?: Tree };
 
 const GUID = '33333333-3333-3333-3333-333333333333';
 const ROLE = 'arn:aws:iam::111122223333:role/other';
-const MAPS = folder();
-writeFileSync(join(MAPS, 'own.yaml'), 'kind: own\n');
+const MAPS = join(ROOT, 'modules/example/mappings');
 
 const BASE = parse(`
 securityLake: { s3Bucket: lake-of-the-test, kmsKeyArn: "arn:aws:kms:us-east-1:111122223333:key/0123" }

@@ -72,6 +72,27 @@ test('two instances of one module are two objects with their own configuration',
   t.hasOutput('Own2OwnWord', {});
 });
 
+test('every resource that may send events has a statement of its own, whatever the entries are called', () => {
+  const at = moduleAt(`protected override create(_scope: Construct, core: CoreResources) {
+    for (const name of ['a', 'b']) core.acceptEventsFrom('events.amazonaws.com', 'arn:aws:events:us-east-1:111122223333:rule/' + core.instanceId + name); }`);
+  const t = template(`integrations: { own: { modulePath: "${at}" }, o-wn: { modulePath: "${at}" } }`);
+  for (const type of ['AWS::SQS::QueuePolicy', 'AWS::KMS::Key']) {
+    const sids = ofType(t, type).flatMap(([, { Properties: of }]) => (of.PolicyDocument ?? of.KeyPolicy).Statement as { Sid?: string }[])
+      .flatMap(({ Sid }) => (Sid?.startsWith('EventsOf') ? [Sid] : []));
+    assert.deepEqual(sids, ['EventsOfOwn', 'EventsOfOwn2', 'EventsOfOWn', 'EventsOfOWn2'], type);
+  }
+});
+
+test('the longest names that are allowed are names to AWS too', () => {
+  const id = `a${'b'.repeat(27)}`;
+  const t = template(`environment: staging
+integrations: { ${id}: { modulePath: modules/azure, config: { flowLogProcessor: { enabled: true } } }, azure: { config: { eventHubProcessor: { functionName: ${'f'.repeat(47)} } } } }`);
+  for (const [type, property] of [['AWS::Events::Rule', 'Name'], ['AWS::Lambda::Function', 'FunctionName'], ['AWS::IAM::Role', 'RoleName']] as const) {
+    for (const [, { Properties }] of ofType(t, type)) assert.ok((Properties[property] as string).length <= 64, Properties[property]);
+  }
+  assert.throws(() => judge(configOf(`integrations: { ${id}b: {} }`)), /at most 28/);
+});
+
 test('a failure in any member names instance, module and member', () => {
   const failing: Record<string, [string, RegExp]> = {
     validateConfig: ['override validateConfig(): never { throw new Error("no luck"); }', /integrations\.own \(module own 1\.2\.3\): validateConfig failed: no luck/],
@@ -137,7 +158,7 @@ test('the shipped modules are whole, and the example is a rule that fills the ev
   const t = template('integrations: { example: { config: { sources: [my.app] } } }');
   t.hasResourceProperties('AWS::Events::Rule', { Name: 'example-events-dev', EventPattern: { source: ['my.app'] } });
   const statements = ofType(t, 'AWS::SQS::QueuePolicy').flatMap(([, policy]) => policy.Properties.PolicyDocument.Statement as { Sid?: string; Condition?: object; Action: unknown }[]);
-  const send = statements.find((statement) => statement.Sid === 'EventsOfexample');
+  const send = statements.find((statement) => statement.Sid === 'EventsOfExample');
   assert.match(JSON.stringify(send?.Condition), /ArnEquals.*rule\/example-events-dev.*aws:SourceAccount/);
   t.hasOutput('ExampleRuleName', { Value: 'example-events-dev' });
   assert.ok(functionNamed(t, 'event-transformer-dev').Properties.Layers);

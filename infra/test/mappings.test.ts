@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MappingSet, digest, joined, readMappings } from '../lib/framework/mappings';
@@ -67,6 +67,18 @@ test('the command checks the set where it is there: what it refuses is not deplo
   const unchecked = withCommand('/nowhere/tributary', () => new MappingSet(set));
   assert.equal(unchecked.checked, false);
   unchecked.remove();
+});
+
+test('functions may read the files whatever umask they are deployed with', () => {
+  const before = process.umask(0o077);
+  try {
+    const set = withCommand('/nowhere/tributary', () => new MappingSet(new Map([['lookups/a.yaml', 'table: a\n']])));
+    const modes = ['mappings', 'mappings/lookups', 'mappings/lookups/a.yaml'].map((path) => (statSync(join(set.layerFolder, path)).mode & 0o777).toString(8));
+    set.remove();
+    assert.deepEqual(modes, ['755', '755', '644']);
+  } finally {
+    process.umask(before);
+  }
 });
 
 test('without the command the set is deployed and said to be unchecked', () => {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Duration } from 'aws-cdk-lib';
 import { Match } from 'aws-cdk-lib/assertions';
 import { minutesBetween } from '../lib/framework/health';
 import { LIST, metric } from '../lib/framework/metrics';
-import { ofType, template } from './support';
+import { EVERYTHING, ofType, template } from './support';
 
 test('every metric of the list is on the dashboard, by its statistic and its label', () => {
   const dashboard = ofType(template(), 'AWS::CloudWatch::Dashboard')[0]?.[1];
@@ -58,4 +60,11 @@ test('a scheduled function that is not invoked is missed after three runs, and a
   assert.equal(period('cron(0 8 ? * MON *)'), undefined);
   assert.equal(period('rate(1 day)'), undefined);
   assert.deepEqual(['rate(1 minute)', 'rate(2 hours)', 'rate(1 day)', 'cron(x)'].map(minutesBetween), [1, 120, 1440, undefined]);
+});
+
+test('every alarm has a row in docs/OPERATIONS.md, and every row an alarm', () => {
+  const names = ofType(template(EVERYTHING), 'AWS::CloudWatch::Alarm').map(([, alarm]) => /-(\w+)-prod$/.exec(alarm.Properties.AlarmName as string)?.[1] ?? '');
+  const page = readFileSync(join(__dirname, '../../docs/OPERATIONS.md'), 'utf8').split(/^## /m).find((part) => part.startsWith('Alarms\n')) ?? '';
+  const rows = [...page.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name));
+  assert.deepEqual([...new Set(names)].sort(), rows.sort());
 });

@@ -55,6 +55,9 @@ export const environment = () =>
       }
     });
 
+/** Longest name of a function: with `-staging` and `-schedule` it is a rule's, which has 64 at most. */
+const FUNCTION_NAME = 47;
+
 /** What every function has. */
 export const functionKeys = (defaults: {
   functionName?: string; memorySize: number; timeout: number; reservedConcurrentExecutions?: number;
@@ -62,9 +65,9 @@ export const functionKeys = (defaults: {
   otherwise?: string;
 }) => ({
   functionName: defaults.functionName === undefined
-    ? key(resourceName(50).optional(),
+    ? key(resourceName(FUNCTION_NAME).optional(),
       `Name of the function, its log group and its role; the environment is appended.${defaults.otherwise ? ` ${defaults.otherwise} without it.` : ''}`)
-    : key(resourceName(50).default(defaults.functionName),
+    : key(resourceName(FUNCTION_NAME).default(defaults.functionName),
       'Name of the function, its log group and its role; the environment is appended.'),
   memorySize: key(whole(128, 10240).default(defaults.memorySize), 'Memory of the function, in MB.'),
   timeout: key(whole(1, 900).default(defaults.timeout), 'Longest invocation, in seconds.'),

@@ -138,7 +138,8 @@ const mappings = section({
 }).prefault({});
 
 const integrations = z.record(
-  text(/^[a-z][a-z0-9-]{0,30}$/, 'a lower case letter, then letters, digits and -, at most 31'),
+  // Names of functions begin with it: `{id}-eventhub-processor`.
+  text(/^[a-z][a-z0-9-]{0,27}$/, 'a lower case letter, then letters, digits and -, at most 28'),
   section({
     enabled: key(z.boolean().default(true), 'Without it nothing of the integration is deployed.'),
     modulePath: key(z.string().min(1).max(1024).optional(),

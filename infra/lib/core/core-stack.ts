@@ -12,7 +12,7 @@ import type { CoreResources } from '../framework/integration-module';
 import { ROOT } from '../framework/loader';
 import { MappingSet, joined, readMappings } from '../framework/mappings';
 import type { Targets } from '../framework/permissions';
-import type { Instance } from '../framework/registry';
+import { type Instance, pascal } from '../framework/registry';
 import { Alarms, type WatchedQueue } from './alarms';
 import { dashboard } from './dashboard';
 import { allowService, byOwnKey, sharedKey } from './encryption';
@@ -44,6 +44,8 @@ export class CoreStack extends Stack {
   /** Files of the functions' maps, where they are not the built-in ones; removed by `cleanup`. */
   readonly mappings?: MappingSet;
   private readonly taken = new Map<string, string>();
+  /** How many resources of an instance may send events. */
+  private readonly accepted = new Map<string, number>();
   private flowLogConsumer?: string;
 
   constructor(scope: Construct, id: string, private readonly loaded: Loaded, props: StackProps) {
@@ -189,14 +191,18 @@ export class CoreStack extends Stack {
   }
 
   private acceptEventsFrom(id: string, service: string, sourceArn: string): void {
+    const before = this.accepted.get(id) ?? 0;
+    this.accepted.set(id, before + 1);
+    const sid = `EventsOf${pascal(id)}${before === 0 ? '' : before + 1}`;
+    const ofTheResource = { ArnEquals: { 'aws:SourceArn': sourceArn } };
     this.events.queue.addToResourcePolicy(new iam.PolicyStatement({
-      sid: `EventsOf${id.replaceAll(/[^a-z0-9]/g, '')}`,
+      sid,
       principals: [new iam.ServicePrincipal(service)],
       actions: ['sqs:SendMessage'],
       resources: [this.events.queue.queueArn],
-      conditions: { ArnEquals: { 'aws:SourceArn': sourceArn }, StringEquals: { 'aws:SourceAccount': this.account } },
+      conditions: { ...ofTheResource, StringEquals: { 'aws:SourceAccount': this.account } },
     }));
-    if (this.key) allowService(this.key, `EventsOf${id.replaceAll(/[^a-z0-9]/g, '')}`, service, { ArnEquals: { 'aws:SourceArn': sourceArn } });
+    if (this.key) allowService(this.key, sid, service, ofTheResource);
   }
 
   private addOutputs(): void {

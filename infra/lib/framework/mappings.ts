@@ -1,6 +1,6 @@
 // Mapping files in place of the built-in ones: one whole set, deployed beside the functions, and pinned by its digest.
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { spawnSync } from 'node:child_process';
@@ -111,6 +111,9 @@ export class MappingSet {
       const file = join(this.folder, LAYER_FOLDER, path);
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, content);
+      // A function is not who deploys: whatever this machine's umask is, it may read them.
+      chmodSync(file, 0o644);
+      for (let folder = dirname(file); folder !== this.folder; folder = dirname(folder)) chmodSync(folder, 0o755);
     }
     this.variables = { MAPPINGS_URI: MOUNTED, MAPPINGS_DIGEST: this.digest };
     this.checked = this.check();

@@ -1,6 +1,7 @@
 // Azure as an integration: what reads its hub and its flow logs, with their table and secrets.
 import {
   BaseIntegrationModule, type CoreResources, type HealthAlarm, type HealthCheckConfig, type ModuleOutput, type RequiredPermission,
+  type ValidationResult,
   failing, metric, required, scheduled,
 } from '@tributary/infra';
 import { Aws, Duration, Stack } from 'aws-cdk-lib';
@@ -12,6 +13,15 @@ import { EventHubProcessor } from './processor';
 import { type AzureConfig, FLOW_LOG_PLACEHOLDERS, between, hubPlaceholders, schema } from './schema';
 
 const PERIOD = Duration.minutes(5);
+
+/** `authentication: sas` in full. */
+function inFull(config: unknown): unknown {
+  const { authentication } = (config ?? {}) as { authentication?: unknown };
+  return typeof authentication === 'string' ? { ...(config as object), authentication: { method: authentication } } : config;
+}
+
+/** A secret that is there already: a function's that is not the one that is made here. */
+const elsewhere = (given: string | undefined, made: { secretName?: string | undefined }) => (given === made.secretName ? undefined : given);
 
 /** What was made of one instance. */
 interface Made {
@@ -32,6 +42,14 @@ export default class AzureIntegrationModule extends BaseIntegrationModule<typeof
   readonly configSchema = schema;
   private made?: Made;
 
+  override validateConfig(config: unknown): ValidationResult {
+    return super.validateConfig(inFull(config));
+  }
+
+  override createResources(scope: Construct, core: CoreResources, config: unknown): void {
+    super.createResources(scope, core, inFull(config));
+  }
+
   protected override between(config: AzureConfig): string[] {
     return between(config);
   }
@@ -42,14 +60,14 @@ export default class AzureIntegrationModule extends BaseIntegrationModule<typeof
     const { secretsManager, authentication, eventHubProcessor, flowLogProcessor } = config;
     if (eventHubProcessor.enabled) {
       made.hub = federated(config) ?? new CredentialsSecret(scope, 'EventHubCredentials', core, {
-        variable: 'AZURE_CREDENTIALS_SECRET_NAME', existing: eventHubProcessor.azureCredentialsSecretName, base: 'eventhub-credentials',
+        variable: 'AZURE_CREDENTIALS_SECRET_NAME', existing: elsewhere(eventHubProcessor.azureCredentialsSecretName, secretsManager.eventHubSecret), base: 'eventhub-credentials',
         settings: secretsManager.eventHubSecret, placeholders: hubPlaceholders(authentication.method),
       });
       made.processor = new EventHubProcessor(scope, 'EventHub', core, config, made.store, made.hub);
     }
     if (flowLogProcessor.enabled) {
       made.blobs = federated(config) ?? new CredentialsSecret(scope, 'FlowLogsCredentials', core, {
-        variable: 'AZURE_FLOWLOGS_SECRET_NAME', existing: flowLogProcessor.azureFlowLogsSecretName, base: 'flowlogs-credentials',
+        variable: 'AZURE_FLOWLOGS_SECRET_NAME', existing: elsewhere(flowLogProcessor.azureFlowLogsSecretName, secretsManager.flowLogsSecret), base: 'flowlogs-credentials',
         settings: secretsManager.flowLogsSecret, placeholders: FLOW_LOG_PLACEHOLDERS,
       });
       made.flowLogs = new FlowLogProcessor(scope, 'FlowLogs', core, config, made.store, made.blobs);

@@ -26,7 +26,7 @@ const capacity = (initial: number, description: string) => key(whole(1, 40000).d
 export const schema = section({
   authentication: section({
     method: key(z.enum(['sas', 'clientSecret', 'federated']).default('sas'),
-      'Who the functions are at Azure: a connection string or an application\'s secret, from Secrets Manager; or the role\'s own token, no secret.'),
+      'Who the functions are at Azure: a connection string or an application\'s secret, from Secrets Manager; or the role\'s own token, no secret. Alone, `authentication: METHOD` says the same.'),
     federated: key(section({
       AZURE_AUTHENTICATION: key(z.literal('federated').optional(), 'As Terraform prints it.'),
       AZURE_TENANT_ID: key(guid(), 'The tenant.'),
@@ -45,7 +45,7 @@ export const schema = section({
     }),
     schedule: key(schedule().default('rate(5 minutes)'), 'When it runs.'),
     azureCredentialsSecretName: key(secretName().optional(),
-      'A secret that is there already, by its whole name: none is made. `secretsManager.eventHubSecret` without it.'),
+      'A secret that is there already, by its whole name: none is made. `secretsManager.eventHubSecret`, without it or where it is that one\'s name.'),
     initialPosition: key(z.enum(['earliest', 'latest']).default('earliest'), 'Where a partition without a position begins.'),
     transport: key(z.enum(['amqp', 'websocket']).default('amqp'), 'AMQP on port 5671, or over WebSockets on 443.'),
   }).prefault({}),
@@ -62,7 +62,7 @@ export const schema = section({
       hours: key(whole(1, 17519).default(24), 'Of how many hours back.', '1 to 17519, less than `checkpointStore.ttl.defaultTtlHours`'),
     }).prefault({}),
     azureFlowLogsSecretName: key(secretName().optional(),
-      'A secret that is there already, by its whole name: none is made. `secretsManager.flowLogsSecret` without it.'),
+      'A secret that is there already, by its whole name: none is made. `secretsManager.flowLogsSecret`, without it or where it is that one\'s name.'),
   }).prefault({}),
   secretsManager: section({
     eventHubSecret: secret('azure-eventhub-credentials', 'Credentials of the Event Hub'),
