@@ -169,6 +169,33 @@ fn every_command_of_the_pages_is_known_or_marked() {
     assert!(checked > 80, "only {checked} commands were found");
 }
 
+/// README's first minute, line by line, in a folder that has nothing but the project's modules and a small demo.
+#[test]
+fn what_readme_shows_first_works() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(Path::new(ROOT).join("modules").canonicalize().unwrap(), folder.path().join("modules"))
+        .unwrap();
+    let demo = tributary().args(["demo", "--events", "100", "--out", "out/demo"]).current_dir(folder.path()).output();
+    assert!(demo.unwrap().status.success());
+    let page = text("README.md");
+    let section = page.split("\n## 60 seconds").nth(1).unwrap().split("\n## ").next().unwrap();
+    let commands: Vec<Line> = lines(section).into_iter().filter(|line| line.fence == 3).collect();
+    assert!(commands.len() > 5, "only {} commands were found", commands.len());
+    for Line { text, .. } in commands {
+        let program = tributary();
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &text.replace("tributary ", "\"$TRIBUTARY\" ")]).current_dir(folder.path());
+        for (name, value) in program.get_envs() {
+            if value.is_none() {
+                shell.env_remove(name);
+            }
+        }
+        let output = shell.env("TRIBUTARY", program.get_program()).output().unwrap();
+        assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(!output.stdout.is_empty() || text.contains('>'), "{text}: nothing was shown");
+    }
+}
+
 #[test]
 fn a_planted_command_is_found() {
     let of = |commands: &str| faults(&format!("text\n```sh\n{commands}\n```\n")).1.len();
