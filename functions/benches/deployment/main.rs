@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p tributary-functions --bench deployment`. The functions are the real program behind runtime APIs, the hub is
 //! read over AMQP, AWS is a server of its own; what is counted went through a proxy before it. `TRIBUTARY_BENCH_ALERTS` changes
-//! the number of alerts; the calls are linear in it. `TRIBUTARY_BOOTSTRAP` names another build of the program. With `TRIBUTARY_JUDGE` the alerts are what that folder's `gen_inputs.py`
+//! the number of alerts; the calls are linear in it. `TRIBUTARY_BENCH_PARTITIONS` and `TRIBUTARY_BENCH_MEMORY` (MB of the functions)
+//! show what a deployment's settings do (docs/OPERATIONS.md, tuning). `TRIBUTARY_BOOTSTRAP` names another build of the program. With `TRIBUTARY_JUDGE` the alerts are what that folder's `gen_inputs.py`
 //! writes, else the benches' own generator's: one class, three subscriptions, filed under one day.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
@@ -55,6 +56,16 @@ fn alerts() -> usize {
     std::env::var("TRIBUTARY_BENCH_ALERTS").ok().map_or(100_000, |text| text.parse().unwrap())
 }
 
+fn partitions() -> u32 {
+    std::env::var("TRIBUTARY_BENCH_PARTITIONS").ok().map_or(4, |text| text.parse().unwrap())
+}
+
+/// Settings with the memory that the functions are told to have.
+fn with_memory<'a>(settings: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let memory: &str = std::env::var("TRIBUTARY_BENCH_MEMORY").map_or("512", |text| text.leak());
+    settings.iter().copied().chain([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory)]).collect()
+}
+
 /// The program's size, and the time from its start to its first question for an event.
 async fn size_and_start() {
     let program = process::program();
@@ -91,7 +102,7 @@ async fn memory_of_many_partitions() {
     const PARTITIONS: u32 = 32;
     let stack = Stack::start_with(PARTITIONS).await.unwrap();
     fill(&stack, PARTITIONS, BATCH * PARTITIONS as usize);
-    let mut processor = stack.function_with("eventhub-processor", &LAKE_ALONE, Box::new(|_| None));
+    let mut processor = stack.function_with("eventhub-processor", &with_memory(&LAKE_ALONE), Box::new(|_| None));
     let (answers, errors) = stack.poll(&mut processor);
     assert!(errors.is_empty(), "{errors:?}");
     let events: u64 = answers.iter().map(|answer| answer["events"].as_u64().unwrap()).sum();
@@ -100,10 +111,11 @@ async fn memory_of_many_partitions() {
 
 /// All functions on a backlog of alerts, in one region and day.
 async fn million(what: &str, settings: &[(&str, &str)], count: usize) {
-    const PARTITIONS: u32 = 4;
-    let stack = Stack::start_with(PARTITIONS).await.unwrap();
-    fill(&stack, PARTITIONS, count);
-    println!("\n{what}: {count} alerts of {PARTITIONS} partitions, counted for a million\n");
+    let (partitions, findings) = (partitions(), settings.is_empty());
+    let settings = &with_memory(settings);
+    let stack = Stack::start_with(partitions).await.unwrap();
+    fill(&stack, partitions, count);
+    println!("\n{what}: {count} alerts of {partitions} partitions, counted for a million\n");
     let mut calls = Calls { of_a_million: 1e6 / count as f64, ..Calls::default() };
 
     let mut processor = stack.function_with("eventhub-processor", settings, Box::new(|_| None));
@@ -118,7 +130,7 @@ async fn million(what: &str, settings: &[(&str, &str)], count: usize) {
     calls.add("event-transformer", &transformer, handed.invocations);
     calls.poll(&handed);
 
-    if settings.is_empty() {
+    if findings {
         let mut importer = stack.function_with("securityhub-processor", settings, Box::new(|_| None));
         let handed = hand_over(&stack, "findings", &mut importer).await;
         calls.add("securityhub-processor", &importer, handed.invocations);
