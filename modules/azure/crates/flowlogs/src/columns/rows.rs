@@ -28,7 +28,8 @@ pub(crate) const REFUSE: i64 = 5;
 pub(crate) const TRAFFIC: i64 = 6;
 pub(crate) const OTHER: i64 = 99;
 
-/// What the source has words for: these have codes before anything comes, so that nothing crowds them out.
+/// What the source has words for: these have codes before anything comes, so that nothing crowds them out. What was dropped comes
+/// [`IF_DROPPED`] behind what was not.
 const STATES: [(i64, &str, Verdict); 7] = [
     (OPEN, "Open", Verdict::Allowed),
     (TRAFFIC, "Traffic", Verdict::Allowed),
@@ -38,11 +39,13 @@ const STATES: [(i64, &str, Verdict); 7] = [
     (TRAFFIC, "Traffic", Verdict::Denied),
     (CLOSE, "Close", Verdict::Denied),
 ];
-/// The same for encryption. Those of [`DROPPED`] say that the packet was dropped.
+const REFUSED: u8 = 3;
+const IF_DROPPED: u8 = 4;
+/// The same for encryption, what comes most first. Those of [`DROPPED`] say that the packet was dropped.
 const ENCRYPTIONS: [&str; 9] = [
-    "",
     "NX",
     "X",
+    "",
     "NX_HW_NOT_SUPPORTED",
     "NX_LOCAL_DST",
     "NX_FALLBACK",
@@ -229,28 +232,33 @@ impl Rows {
     }
 
     fn state(&mut self, tuple: &Tuple<'_>, dropped: bool) -> Option<u8> {
-        let (activity, verdict) = match (tuple.decision, tuple.state) {
-            (Decision::Denied, _) | (Decision::None, b"D") => (REFUSE, Verdict::Denied),
-            (_, b"B") | (Decision::Allowed, b"") => (OPEN, Verdict::Allowed),
-            (_, b"C") => (TRAFFIC, Verdict::Allowed),
-            (_, b"E") => (CLOSE, Verdict::Allowed),
-            (Decision::Allowed, _) => (OTHER, Verdict::Allowed),
-            (Decision::None, _) => (OTHER, Verdict::Unknown),
+        let code = match (tuple.decision, tuple.state) {
+            (Decision::Denied, _) | (Decision::None, b"D") => return Some(REFUSED),
+            (_, b"B") | (Decision::Allowed, b"") => 0,
+            (_, b"C") => 1,
+            (_, b"E") => 2,
+            _ => return self.other_state(tuple, dropped),
         };
-        let verdict = if dropped { Verdict::Denied } else { verdict };
-        let same = |known: &State| {
-            known.activity == activity
-                && known.verdict == verdict
-                && (activity != OTHER || known.name.as_bytes() == tuple.state)
+        Some(if dropped { code + IF_DROPPED } else { code })
+    }
+
+    #[cold]
+    fn other_state(&mut self, tuple: &Tuple<'_>, dropped: bool) -> Option<u8> {
+        let verdict = match tuple.decision {
+            _ if dropped => Verdict::Denied,
+            Decision::Allowed => Verdict::Allowed,
+            _ => Verdict::Unknown,
         };
+        let same =
+            |known: &State| known.activity == OTHER && known.verdict == verdict && known.name.as_bytes() == tuple.state;
         if let Some(found) = self.states.iter().position(same) {
             return u8::try_from(found).ok();
         }
         if self.states.len() >= MAX_WORDS {
             return None;
         }
-        // Only what the source has no word for is not there already.
-        self.states.push(State { activity, name: String::from_utf8_lossy(tuple.state).into_owned(), verdict });
+        let name = String::from_utf8_lossy(tuple.state).into_owned();
+        self.states.push(State { activity: OTHER, name, verdict });
         u8::try_from(self.states.len() - 1).ok()
     }
 

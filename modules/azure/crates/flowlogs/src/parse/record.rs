@@ -207,7 +207,10 @@ fn within(bytes: &[u8], head: &Head<'_>, sink: &mut impl Sink, place: &mut Vec<u
         walk.at = at;
         let mut long = false;
         if walk.peek() == Some(b'{') {
-            flows(&mut walk, form, sink, &mut long)?;
+            match form {
+                Form::Network => flows::<Networks>(&mut walk, sink, &mut long)?,
+                Form::Group => flows::<Groups>(&mut walk, sink, &mut long)?,
+            }
         } else if walk.skip()? != b"null" {
             return Err(Broken::At(walk.at).into());
         }
@@ -258,26 +261,38 @@ fn told(walk: &mut Walk<'_>, long: &mut bool, then: impl FnOnce(&str)) -> Result
     Ok(())
 }
 
-/// What the members of a form's flows are called, and what they tell.
-struct Names {
+/// What the members of a form's flows are called, and what they tell. A type, so that a tuple's form is known where it is read.
+trait Names {
+    const FORM: Form;
     /// Of a flow, before or behind its groups.
-    flow: (&'static [u8], Shared),
-    groups: &'static [u8],
+    const FLOW: (&'static [u8], Shared);
+    const GROUPS: &'static [u8];
     /// Of a group.
-    group: (&'static [u8], Shared),
+    const GROUP: (&'static [u8], Shared);
 }
 
-const NETWORK: Names = Names { flow: (b"aclID", Shared::Acl), groups: b"flowGroups", group: (b"rule", Shared::Rule) };
-const GROUP: Names = Names { flow: (b"rule", Shared::Rule), groups: b"flows", group: (b"mac", Shared::Mac) };
+struct Networks;
 
-fn flows(walk: &mut Walk<'_>, form: Form, sink: &mut impl Sink, long: &mut bool) -> Result<(), Broken> {
-    let names = match form {
-        Form::Network => NETWORK,
-        Form::Group => GROUP,
-    };
+impl Names for Networks {
+    const FORM: Form = Form::Network;
+    const FLOW: (&'static [u8], Shared) = (b"aclID", Shared::Acl);
+    const GROUPS: &'static [u8] = b"flowGroups";
+    const GROUP: (&'static [u8], Shared) = (b"rule", Shared::Rule);
+}
+
+struct Groups;
+
+impl Names for Groups {
+    const FORM: Form = Form::Group;
+    const FLOW: (&'static [u8], Shared) = (b"rule", Shared::Rule);
+    const GROUPS: &'static [u8] = b"flows";
+    const GROUP: (&'static [u8], Shared) = (b"mac", Shared::Mac);
+}
+
+fn flows<N: Names>(walk: &mut Walk<'_>, sink: &mut impl Sink, long: &mut bool) -> Result<(), Broken> {
     walk.members(|name, walk| match name.bytes {
-        b"flows" => list(walk, |walk| flow(walk, form, &names, sink, long)),
-        b"Version" if form == Form::Group => {
+        b"flows" => list(walk, |walk| flow::<N>(walk, sink, long)),
+        b"Version" if N::FORM == Form::Group => {
             let raw = walk.skip()?;
             if let Ok(text) = std::str::from_utf8(raw)
                 && (1..=8).contains(&text.len())
@@ -291,34 +306,34 @@ fn flows(walk: &mut Walk<'_>, form: Form, sink: &mut impl Sink, long: &mut bool)
     })
 }
 
-fn flow(walk: &mut Walk<'_>, form: Form, names: &Names, sink: &mut impl Sink, long: &mut bool) -> Result<(), Broken> {
+fn flow<N: Names>(walk: &mut Walk<'_>, sink: &mut impl Sink, long: &mut bool) -> Result<(), Broken> {
     sink.flow();
     let first = sink.opened();
     // The name may come behind what it names.
     let mut of_flow = None;
     walk.members(|name, walk| {
-        if name.bytes == names.flow.0 {
+        if name.bytes == N::FLOW.0 {
             return told(walk, long, |text| of_flow = Some(text.to_owned()));
         }
-        if name.bytes != names.groups {
+        if name.bytes != N::GROUPS {
             return walk.skip().map(drop);
         }
         list(walk, |walk| {
             sink.flow_group();
             let opened = sink.open();
             walk.members(|name, walk| {
-                if name.bytes == names.group.0 {
-                    return told(walk, long, |text| sink.describe(opened, names.group.1, text));
+                if name.bytes == N::GROUP.0 {
+                    return told(walk, long, |text| sink.describe(opened, N::GROUP.1, text));
                 }
                 match name.bytes {
-                    b"flowTuples" => tuples(walk, form, sink),
+                    b"flowTuples" => tuples(walk, N::FORM, sink),
                     _ => walk.skip().map(drop),
                 }
             })
         })
     })?;
     if let Some(text) = of_flow {
-        (first..sink.opened()).for_each(|opened| sink.describe(opened, names.flow.1, &text));
+        (first..sink.opened()).for_each(|opened| sink.describe(opened, N::FLOW.1, &text));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The same records, however they come.
 
 use proptest::prelude::*;
-use tributary_azure_flowlogs::{Cutter, generate};
+use tributary_azure_flowlogs::{Cutter, Found, Scanner, generate, record_name};
 use tributary_ocsf::Version;
 
 use crate::golden::quarantine;
@@ -100,5 +100,58 @@ proptest! {
         prop_assert_eq!(uids.len(), rows.len());
         let sum: u64 = counts.quarantined.values().sum();
         prop_assert_eq!(quarantine(&made).len() as u64, sum);
+    }
+}
+
+const MOST: usize = 64;
+
+/// The body of the fuzz target `scanner`.
+fn one_way_or_two(at: usize, bytes: &[u8]) {
+    let (mut scanner, mut whole) = (Scanner::new(MOST), Vec::new());
+    scanner.scan(bytes, &mut |found| whole.push(found));
+    let rest = scanner.rest();
+    scanner.end(&mut |found| whole.push(found));
+
+    let (mut scanner, mut found) = (Scanner::new(MOST), Vec::new());
+    scanner.scan(&bytes[..at], &mut |record| found.push(record));
+    let from = scanner.open().unwrap_or(scanner.position());
+    let mut second = Scanner::from(scanner.rest(), MOST);
+    let mut shifted = |record: Found| {
+        let Found { start, end, whole, next, rest } = record;
+        found.push(Found { start: from + start, end: from + end, whole, next: from + next, rest });
+    };
+    second.scan(&bytes[usize::try_from(from).unwrap()..], &mut shifted);
+    assert_eq!(second.rest(), rest);
+    second.end(&mut shifted);
+    let extents =
+        |found: &[Found]| -> Vec<_> { found.iter().map(|found| (found.start, found.end, found.whole)).collect() };
+    assert_eq!(extents(&found), extents(&whole));
+
+    let text = |found: &Found| &bytes[usize::try_from(found.start).unwrap()..usize::try_from(found.end).unwrap()];
+    let (mut cutter, mut cut) = (Cutter::fragment().record_limit(MOST), Vec::new());
+    let mut take = |record: &[u8]| cut.push(record.to_vec());
+    cutter.push(&bytes[..at], &mut take);
+    assert!(cutter.held() <= MOST);
+    let mut take = |record: &[u8]| cut.push(record.to_vec());
+    cutter.push(&bytes[at..], &mut take);
+    cutter.end(&mut take);
+    assert_eq!(cut.len(), whole.len());
+    let mut behind = 0;
+    for (record, found) in cut.iter().zip(&whole) {
+        assert_eq!(record, text(found));
+        assert!(found.start >= behind && found.end - found.start <= MOST as u64 && found.next >= found.end);
+        behind = found.next;
+        let (time, mac) = record_name(record);
+        assert!(mac.len() <= 32 && (found.whole || (time, mac.as_str()) == (0, "")));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn records_are_found_in_one_go_and_in_two(text in "([{}\\[\\],\"\\\\ ]|[a-d]{1,20}|\"time\":1|,\\{\"time\"){0,40}", at in any::<prop::sample::Index>()) {
+        let bytes = text.as_bytes();
+        one_way_or_two(at.index(bytes.len() + 1), bytes);
     }
 }
