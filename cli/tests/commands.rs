@@ -11,6 +11,8 @@ mod changed;
 mod delivery;
 #[path = "commands/doctor.rs"]
 mod doctor;
+#[path = "commands/documents.rs"]
+mod documents;
 #[path = "commands/flowlogs.rs"]
 mod flowlogs;
 #[path = "commands/identity.rs"]

@@ -1,5 +1,8 @@
-//! The invariants of ARCHITECTURE.md that are marked with a star.
+//! The invariants of ARCHITECTURE.md that are marked with a star, and what the pages say of the project's files.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "architecture/pages.rs"]
+mod pages;
 
 use std::path::{Path, PathBuf};
 
