@@ -71,10 +71,10 @@ terraform-test: $(VENV)/.installed
 ## AWS's side: types, templates by their assertions and snapshots, cdk-nag, cfn-lint; and a deployment on this machine, end to end.
 infra-lint:
 	TRIBUTARY_TOOLS="$(TOOLS)" infra/check lint
-infra-test: $(VENV)/.installed
+infra-test: peers
 	@[ -x "$(CARGO_TARGET_DIR)/debug/bootstrap" ] && [ -x "$(CARGO_TARGET_DIR)/debug/tributary" ] || \
 	  cargo build -p tributary-functions -p tributary-cli
-	TRIBUTARY_TARGET="$(CARGO_TARGET_DIR)/debug" infra/check test
+	TRIBUTARY_REQUIRE_PEERS=1 TRIBUTARY_TARGET="$(CARGO_TARGET_DIR)/debug" infra/check test
 
 ## The Lambda functions: one program, `bootstrap`, in one zip for each architecture, as infra/ deploys them. Only this machine's own
 ## architecture is built unless ARCHITECTURES says more; another one needs its Rust target and a linker (docs/OPERATIONS.md).

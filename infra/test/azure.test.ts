@@ -210,6 +210,12 @@ test('the age of a secret is watched where there is one', () => {
   t.hasResourceProperties('AWS::CloudWatch::Alarm', { AlarmName: 'tributary-azure-SecretAge-dev', MetricName: 'SecretAgeSeconds', Threshold: 30 * 86400 });
   const without = ofType(azure(`{ authentication: ${FEDERATED} }`), 'AWS::CloudWatch::Alarm').map(([, alarm]) => alarm.Properties.AlarmName as string);
   assert.ok(!without.some((name) => name.includes('SecretAge')));
+  // The oldest of both, and of flow logs alone.
+  const [[, both]] = ofType(azure('{ flowLogProcessor: { enabled: true } }'), 'AWS::CloudWatch::Alarm')
+    .filter(([, alarm]) => (alarm.Properties.AlarmName as string).includes('SecretAge'));
+  assert.match(both.Properties.AlarmDescription as string, /eventhub-credentials.*, or .*flowlogs-credentials/);
+  azure('{ eventHubProcessor: { enabled: false }, flowLogProcessor: { enabled: true } }')
+    .hasResourceProperties('AWS::CloudWatch::Alarm', { AlarmName: 'tributary-azure-SecretAge-dev', Statistic: 'Maximum' });
 });
 
 test('every operation of the list can be granted: a resource that the stack does not know fails, by its name', () => {

@@ -10,6 +10,12 @@ import { judge } from '../lib/config/load';
 import type { CoreStack } from '../lib/core/core-stack';
 import { ROOT } from '../lib/framework/loader';
 
+/** Says aloud that a test is skipped for want of something; where peers are required it fails. */
+export function skipped(what: string, why: string): void {
+  if (process.env.TRIBUTARY_REQUIRE_PEERS === '1') throw new Error(`${what}: ${why}`);
+  console.error(`\n*** SKIPPED ${what}: ${why}\n`);
+}
+
 /** A folder of the test's own. */
 export function folder(): string {
   return mkdtempSync(join(tmpdir(), 'tributary-test-'));

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { ROOT } from '../lib/framework/loader';
-import { clone, folder, packageIn } from './support';
+import { clone, folder, packageIn, skipped } from './support';
 
 const PAGE = readFileSync(join(ROOT, 'docs/MODULE-DEVELOPMENT.md'), 'utf8');
 const blocks = [...PAGE.matchAll(/^```sh(.*)\n([^]*?)^```$/gm)].map(([, mark = '', script = '']) => ({ mark: mark.trim(), script }));
@@ -13,7 +13,7 @@ const blocks = [...PAGE.matchAll(/^```sh(.*)\n([^]*?)^```$/gm)].map(([, mark = '
 test('the page\'s commands run in their order, and end in a template with the module\'s rule and maps', (t) => {
   const program = process.env.TRIBUTARY_BIN;
   if (!program || !existsSync(program)) {
-    console.error('\n*** SKIPPED walkthrough of a module: TRIBUTARY_BIN names no command (cargo build -p tributary-cli)\n');
+    skipped('walkthrough of a module', 'TRIBUTARY_BIN names no command (cargo build -p tributary-cli)');
     return t.skip('no command');
   }
   assert.deepEqual([...new Set(blocks.map(({ mark }) => mark))].sort(), ['', 'cloud', 'once']);

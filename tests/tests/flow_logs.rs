@@ -207,7 +207,7 @@ fn minutes(tuples: u64) -> Vec<String> {
 }
 
 /// What an attempt has: everything behind one fuse.
-fn reader(folder: &Path, blobs: &Arc<MemoryBlobs>, fuse: &Arc<Fuse>) -> ReadFlowLogs {
+fn reader(folder: &Path, blobs: &Arc<MemoryBlobs>, fuse: &Arc<Fuse>, visibility: Duration) -> ReadFlowLogs {
     let state = folder.join("state.db");
     let queue: Arc<dyn Queue> = Arc::new(SqliteQueue::open(&state, "flow-logs", RedrivePolicy::default()).unwrap());
     let cursors: Arc<dyn Cursors> = Arc::new(SqliteLedger::open(&state).unwrap());
@@ -225,7 +225,7 @@ fn reader(folder: &Path, blobs: &Arc<MemoryBlobs>, fuse: &Arc<Fuse>) -> ReadFlow
         metrics,
         stop: Stop::new(),
         config: ReadConfig {
-            visibility: Duration::from_millis(20),
+            visibility,
             // Several parts of some records each.
             limits: Limits { chunk: 30_000, ..Limits::default() },
             ..ReadConfig::default()
@@ -253,7 +253,7 @@ async fn a_worker_that_ends_at_any_operation_loses_and_doubles_no_tuple() {
         |etag: &str| json!({"schema": "tributary.blobs/1", "notifications": [{"url": url, "eTag": etag}]}).to_string();
     // A blob that is read in part, and announced again.
     let begun = tempfile::tempdir().unwrap();
-    let whole = reader(begun.path(), &blobs, &Fuse::new(None));
+    let whole = reader(begun.path(), &blobs, &Fuse::new(None), PATIENCE);
     whole.queue.send(&body(&etag)).await.unwrap();
     assert_eq!(whole.drain(PATIENCE).await.unwrap().failure, None);
     etag = blobs.append(&name, &minutes[20..]);
@@ -263,10 +263,10 @@ async fn a_worker_that_ends_at_any_operation_loses_and_doubles_no_tuple() {
         let folder = tempfile::tempdir().unwrap();
         stage::copy(begun.path(), folder.path());
         let fuse = Fuse::new(at);
-        let _ = reader(folder.path(), &blobs, &fuse).run(Duration::ZERO).await;
+        let _ = reader(folder.path(), &blobs, &fuse, Duration::from_millis(20)).run(Duration::ZERO).await;
         // The message that a dead worker had comes again.
         tokio::time::sleep(Duration::from_millis(30)).await;
-        let after = reader(folder.path(), &blobs, &Fuse::new(None));
+        let after = reader(folder.path(), &blobs, &Fuse::new(None), PATIENCE);
         let report = after.drain(PATIENCE).await.unwrap();
         assert_eq!(report.failure, None, "{at:?}");
         assert_eq!(rows(&folder.path().join("lake")), TUPLES, "{at:?}");

@@ -191,6 +191,7 @@ async fn every_tuple_arrives_once_and_what_no_notification_told_of_is_swept_up()
     let mut log = String::new();
     for function in [function, second] {
         let (metrics, text) = function.end();
+        assert!(metrics.contains("\"SecretAgeSeconds\":"), "{metrics}");
         assert_eq!(leaks(&(metrics + &text), &[HUB_KEY, CLIENT_SECRET, "another"]), Vec::<String>::new());
         log += &text;
     }

@@ -27,7 +27,7 @@ export const monitoring = section({
     accessDenied: alarm(1000000, 1, 'Calls refused for want of permission that raise it.'),
     mappingsRefused: alarm(1000000, 1, 'Refusals of changed mapping files that raise it.'),
     notRunning: alarm(1440, 30, 'Minutes without an invocation of a scheduled function that raise it; three runs of its schedule at least.'),
-    secretAge: alarm(3650, 90, 'Days since the hub\'s secret was changed that raise it.'),
+    secretAge: alarm(3650, 90, 'Days since the secret of the hub or of flow logs was changed that raise it.'),
   }).prefault({}),
   dashboard: section({
     enabled: key(z.boolean().default(true), 'A dashboard with every metric.'),

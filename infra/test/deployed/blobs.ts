@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ROOT } from '../../lib/framework/loader';
+import { skipped } from '../support';
 import { Server } from './servers';
 
 const AZURITE = join(ROOT, 'tests/peers/js/node_modules/azurite/dist/src/blob/main.js');
@@ -30,7 +31,7 @@ async function freePort(): Promise<number> {
 
 /** Whether the store is installed; said aloud where it is not. */
 export function blobsAreHere(): boolean {
-  if (!existsSync(AZURITE)) console.error('\n*** SKIPPED flow logs of the deployment: azurite is not installed (make peers)\n');
+  if (!existsSync(AZURITE)) skipped('flow logs of the deployment', 'azurite is not installed (make peers)');
   return existsSync(AZURITE);
 }
 

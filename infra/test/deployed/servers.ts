@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ROOT } from '../../lib/framework/loader';
-import { zipOf } from '../support';
+import { skipped, zipOf } from '../support';
 
 /** What the test needs of this machine; undefined, said aloud, where it is not there. */
 export function tools(): { python: string; bootstrap: string; tributary: string } | undefined {
@@ -13,7 +13,7 @@ export function tools(): { python: string; bootstrap: string; tributary: string 
   for (const [name, path] of Object.entries(found)) {
     if (path !== undefined && existsSync(path)) continue;
     const hint = name === 'python' ? 'TRIBUTARY_PYTHON (make peers)' : 'TRIBUTARY_TARGET (cargo build -p tributary-functions -p tributary-cli)';
-    console.error(`\n*** SKIPPED deployment on this machine: no ${name}: ${hint}\n`);
+    skipped('deployment on this machine', `no ${name}: ${hint}`);
     return undefined;
   }
   return found as { python: string; bootstrap: string; tributary: string };

@@ -86,7 +86,7 @@ export default class AzureIntegrationModule extends BaseIntegrationModule<typeof
 
   override getHealthCheckConfig(): HealthCheckConfig | undefined {
     if (!this.made) return undefined;
-    const { core, config, processor, hub, flowLogs } = this.made;
+    const { core, config, processor, hub, flowLogs, blobs } = this.made;
     const { alarms } = core.config.monitoring;
     const of = (name: 'partitionLag' | 'eventsLost' | 'accessDenied', listed: string, description: string): HealthAlarm[] =>
       (alarms[name].enabled
@@ -95,21 +95,22 @@ export default class AzureIntegrationModule extends BaseIntegrationModule<typeof
       ...(processor ? [
         ...scheduled('EventHubProcessor', processor.function, config.eventHubProcessor.schedule, alarms),
         ...of('partitionLag', 'PartitionLag', `A partition of ${core.instanceId} is ${alarms.partitionLag.threshold} events behind.`),
-        ...this.secretAge(core, hub),
         ...of('eventsLost', 'EventsLost', `The hub of ${core.instanceId} dropped events before they were read.`),
       ] : []),
+      ...this.secretAge(core, [...(processor ? [hub] : []), ...(flowLogs ? [blobs] : [])]),
       ...(flowLogs ? failing('FlowLogProcessor', flowLogs.function, alarms) : []),
       ...of('accessDenied', 'AccessDenied', `AWS or Azure refuses calls of ${core.instanceId} for want of permission.`),
     ] };
   }
 
   /** Credentials that nobody replaced for too long; where there is no secret, there is nothing to replace. */
-  private secretAge(core: CoreResources, hub: Credentials | undefined): HealthAlarm[] {
+  private secretAge(core: CoreResources, credentials: (Credentials | undefined)[]): HealthAlarm[] {
     const { enabled, threshold } = core.config.monitoring.alarms.secretAge;
-    if (!enabled || hub?.secretName === undefined) return [];
+    const names = credentials.flatMap((one) => one?.secretName ?? []);
+    if (!enabled || names.length === 0) return [];
     return [{
       name: 'SecretAge',
-      description: `The secret ${hub.secretName} was not changed for ${threshold} days: new credentials, then configure-secrets-manager.sh.`,
+      description: `The secret ${names.join(', or ')} was not changed for ${threshold} days: new credentials, then configure-secrets-manager.sh.`,
       metric: metric('SecretAgeSeconds', core.instanceId, Duration.hours(1)),
       threshold: threshold * 86400,
     }];

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::warn;
 use tributary_azure_flowlog_job::{ReadFlowLogs, Sweep};
+use tributary_azure_identity::FlowLogCredentials;
+use tributary_telemetry::Metric;
 
 use crate::sqs_event::{records, response};
 use crate::{Failed, Invocation, Job, Start};
@@ -20,6 +22,7 @@ const HOUR_MS: i64 = 3_600_000;
 
 struct FlowLogProcessor {
     job: ReadFlowLogs,
+    credentials: FlowLogCredentials,
     /// Hours for which the ledger keeps cursors.
     kept_hours: i64,
 }
@@ -42,14 +45,18 @@ struct Hours {
 /// # Errors
 /// What is missing or malformed.
 pub(crate) async fn start(start: &Start) -> Result<Arc<dyn Job>, Failed> {
-    let (job, kept_hours) = settings::job(start).await?;
-    Ok(Arc::new(FlowLogProcessor { job, kept_hours }))
+    let (job, credentials, kept_hours) = settings::job(start).await?;
+    Ok(Arc::new(FlowLogProcessor { job, credentials, kept_hours }))
 }
 
 #[async_trait]
 impl Job for FlowLogProcessor {
     async fn invoke(&self, mut event: Value, invocation: &Invocation) -> Result<Value, Failed> {
         let metrics = invocation.metrics.clone();
+        // A secret that cannot be read fails the blobs; here its age is told, so that an alarm tells when it is time for another.
+        if let Ok(Some(age)) = self.credentials.secret_age().await {
+            metrics.record(Metric::SecretAgeSeconds, "", age.as_secs());
+        }
         let job = ReadFlowLogs { lake: self.job.lake.counting(metrics.clone()), metrics, ..self.job.clone() };
         let until = invocation.deadline.checked_sub(KEPT).unwrap_or(invocation.deadline);
         let Some(records) = records(&mut event)? else { return self.sweep(&job, event, until).await };

@@ -22,8 +22,8 @@ const IDLE_MB: u64 = 64;
 /// Memory of a blob that is read, in MB: a chunk, its columns, an object, and twice a long record.
 const BLOB_MB: u64 = 180;
 
-/// The job, and the hours for which it keeps cursors.
-pub(super) async fn job(start: &Start) -> Result<(ReadFlowLogs, i64), Failed> {
+/// The job, who it is, and the hours for which it keeps cursors.
+pub(super) async fn job(start: &Start) -> Result<(ReadFlowLogs, FlowLogCredentials, i64), Failed> {
     let (env, aws, module) = (&start.environment, start.aws().await?, start.module()?);
     let failed = |error: &dyn std::fmt::Display| Failed(error.to_string());
     let settings = FlowLogSettings::from_variables(|name| env.text(name).map(str::to_owned));
@@ -48,12 +48,12 @@ pub(super) async fn job(start: &Start) -> Result<(ReadFlowLogs, i64), Failed> {
     let job = ReadFlowLogs {
         // Lambda's poller receives.
         queue: Arc::new(MemoryQueue::new(RedrivePolicy::default())),
-        storage: Arc::new(AzureStorage::new(credentials, accounts, containers)),
+        storage: Arc::new(AzureStorage::new(credentials.clone(), accounts, containers)),
         cursors: Arc::new(start.ledger(&aws)?),
         lake: ToLake::new(Arc::new(logs), lake::publisher(start, &aws).await?, metrics.clone()),
         metrics,
         stop: Stop::new(),
         config: ReadConfig { parallel, limits, ..ReadConfig::default() },
     };
-    Ok((job, hours))
+    Ok((job, credentials, hours))
 }

@@ -73,7 +73,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { chunk: 8 << 20, record: 64 << 20, time_to_live: 168 * 3_600_000 }
+        Self { chunk: 4 << 20, record: 64 << 20, time_to_live: 168 * 3_600_000 }
     }
 }
 
@@ -420,7 +420,13 @@ impl Run<'_> {
         let bytes = self.reader.blobs.read(self.blob, from, until - from, etag).await;
         let bytes = bytes.map_err(|error| self.failed(error))?;
         self.report.bytes += bytes.len() as u64;
-        self.held.bytes.extend_from_slice(&bytes);
+        if self.held.bytes.is_empty() {
+            self.held.bytes = bytes.into();
+        } else {
+            // Exactly: a long record would else be held twice.
+            self.held.bytes.reserve_exact(bytes.len());
+            self.held.bytes.extend_from_slice(&bytes);
+        }
         Ok(())
     }
 

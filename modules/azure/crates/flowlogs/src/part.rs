@@ -24,7 +24,7 @@ use crate::place::{PathHints, within_container};
 const ROWS: usize = 128 * 1_024;
 /// Bytes of quarantined text after which an object of it is made.
 const QUARANTINED: usize = 8 << 20;
-/// Rows of an object of a planned part, for plans that are made now. What is planned has at most some 8 MiB, or is one record: its
+/// Rows of an object of a planned part, for plans that are made now. What is planned has at most some 4 MiB, or is one record: its
 /// rows are fewer, unless that record is very long.
 pub const PLANNED_ROWS: u32 = 512 * 1_024;
 /// Bytes of texts outside of tuples after which an object is made: dictionaries stay small enough for a page.
