@@ -65,6 +65,10 @@ test('federated: no secret at all, settings instead, and a token for this audien
   assert.deepEqual([token?.Action, token?.Resource, token?.Condition],
     ['sts:GetWebIdentityToken', '*', { StringEquals: { 'sts:IdentityTokenAudience': 'api://AzureADTokenExchange' } }]);
   assert.equal(variables(t, 'azure-flowlog-processor-dev').AZURE_STORAGE_ACCOUNT, 'contosoflowlogs');
+  const accounts = 'contosoflowlogs,fabrikam=https://fabrikam.blob.core.usgovcloudapi.net';
+  const several = azure(`{ authentication: ${FEDERATED.replace('contosoflowlogs', `"${accounts}"`)}, flowLogProcessor: { enabled: true } }`);
+  assert.equal(variables(several, 'azure-flowlog-processor-dev').AZURE_STORAGE_ACCOUNT, accounts);
+  assert.throws(() => azure(`{ authentication: ${FEDERATED.replace('contosoflowlogs', '"a b"')}, flowLogProcessor: { enabled: true } }`), /AZURE_STORAGE_ACCOUNT/);
   assert.ok(!JSON.stringify(ofType(t, 'AWS::IAM::Role')).includes('secretsmanager:'));
   const [other] = [azure('{}')].map((secret) => JSON.stringify(ofType(secret, 'AWS::IAM::Role')));
   assert.ok(!other?.includes('GetWebIdentityToken'));
@@ -211,9 +215,10 @@ test('the age of a secret is watched where there is one', () => {
   const without = ofType(azure(`{ authentication: ${FEDERATED} }`), 'AWS::CloudWatch::Alarm').map(([, alarm]) => alarm.Properties.AlarmName as string);
   assert.ok(!without.some((name) => name.includes('SecretAge')));
   // The oldest of both, and of flow logs alone.
-  const [[, both]] = ofType(azure('{ flowLogProcessor: { enabled: true } }'), 'AWS::CloudWatch::Alarm')
-    .filter(([, alarm]) => (alarm.Properties.AlarmName as string).includes('SecretAge'));
-  assert.match(both.Properties.AlarmDescription as string, /eventhub-credentials.*, or .*flowlogs-credentials/);
+  const both = ofType(azure('{ flowLogProcessor: { enabled: true } }'), 'AWS::CloudWatch::Alarm')
+    .map(([, alarm]) => alarm.Properties)
+    .find(({ AlarmName }) => (AlarmName as string).includes('SecretAge'));
+  assert.match(both?.AlarmDescription as string, /eventhub-credentials.*, or .*flowlogs-credentials/);
   azure('{ eventHubProcessor: { enabled: false }, flowLogProcessor: { enabled: true } }')
     .hasResourceProperties('AWS::CloudWatch::Alarm', { AlarmName: 'tributary-azure-SecretAge-dev', Statistic: 'Maximum' });
 });

@@ -34,8 +34,9 @@ export const schema = section({
       EVENTHUB_NAMESPACE: key(text(/^[a-z0-9][a-z0-9.-]{1,253}$/i, 'NAMESPACE.servicebus.windows.net'), 'The hub\'s namespace.'),
       EVENTHUB_NAME: key(text(/^[A-Za-z0-9._-]{1,256}$/, 'a hub\'s name'), 'The hub.'),
       EVENTHUB_CONSUMER_GROUP: key(text(/^[$A-Za-z0-9._-]{1,256}$/, 'a consumer group\'s name').default('tributary'), 'The consumer group.'),
-      AZURE_STORAGE_ACCOUNT: key(text(/^[a-z0-9]{3,24}$/, '3 to 24 lower case letters and digits').optional(),
-        'The storage account of flow logs; needed with `flowLogProcessor`.'),
+      AZURE_STORAGE_ACCOUNT: key(
+        text(/^[a-z0-9]{3,24}(=https:\/\/[^\s,=]+)?(,[a-z0-9]{3,24}(=https:\/\/[^\s,=]+)?)*$/, 'NAME or NAME=ENDPOINT, several separated by commas').optional(),
+        'The storage accounts of flow logs; needed with `flowLogProcessor`. With the endpoint in another cloud or behind a private one.'),
     }).optional(), 'Settings in place of a secret: what `configure-secrets-manager.sh` prints. Needed with `federated`.', 'keys below'),
   }).prefault({}),
   eventHubProcessor: section({
