@@ -111,7 +111,7 @@ configure() { printf '%s' "$input" | "$script" --terraform-output - "$@" 2>&1; }
 }
 
 @test "federated: no secret, the settings are named" {
-  input='{"weu":{"event_hub_secret":null,"flow_log_secret":null,"federated":{"AZURE_CLIENT_ID":"c-1","AZURE_STORAGE_ACCOUNT":null}}}' run configure --event-hub-secret hub
+  input='{"weu":{"event_hub_secret":null,"flow_log_secret":null,"federated":{"AZURE_CLIENT_ID":"c-1","AZURE_STORAGE_ACCOUNT":null}}}' run configure
   [ "$status" -eq 0 ]
   [[ $output == *"AZURE_CLIENT_ID: c-1"* && $output != *AZURE_STORAGE_ACCOUNT* ]]
 }

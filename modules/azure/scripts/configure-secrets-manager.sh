@@ -52,8 +52,6 @@ while [ $# -gt 0 ]; do
     *) mistake "unknown option $1" ;;
   esac
 done
-[ -n "$stack$hub_secret$flow_secret" ] || mistake "name the secrets: --stack-name, or --event-hub-secret and --flow-logs-secret"
-
 for tool in jq aws; do
   command -v "$tool" >/dev/null || fail "$tool is not installed"
 done
@@ -78,6 +76,13 @@ if [ -z "$region_key" ]; then
   region_key=$keys
 fi
 ask -e --arg key "$region_key" 'has($key)' >/dev/null || fail "no region $region_key in Terraform's output; there are: $keys"
+
+# Federated, there is no secret, and perhaps no stack yet: it is deployed with the settings that are shown below.
+if ask -e --arg key "$region_key" '.[$key] | .event_hub_secret // .flow_log_secret' >/dev/null; then
+  [ -n "$stack$hub_secret$flow_secret" ] || mistake "name the secrets: --stack-name, or --event-hub-secret and --flow-logs-secret"
+else
+  stack=''
+fi
 
 stack_output() {
   local value
