@@ -8,7 +8,8 @@ import { ROOT } from '../lib/framework/loader';
 import { clone, folder, packageIn, skipped } from './support';
 
 const PAGE = readFileSync(join(ROOT, 'docs/MODULE-DEVELOPMENT.md'), 'utf8');
-const blocks = [...PAGE.matchAll(/^```sh(.*)\n([^]*?)^```$/gm)].map(([, mark = '', script = '']) => ({ mark: mark.trim(), script }));
+/** Blocks with what their first line says of them. */
+const blocks = [...PAGE.matchAll(/^```sh\n(?:# (needs a cloud account|once)\n)?([^]*?)^```$/gm)].map(([, mark = '', script = '']) => ({ mark, script }));
 
 test('the page\'s commands run in their order, and end in a template with the module\'s rule and maps', (t) => {
   const program = process.env.TRIBUTARY_BIN;
@@ -16,7 +17,7 @@ test('the page\'s commands run in their order, and end in a template with the mo
     skipped('walkthrough of a module', 'TRIBUTARY_BIN names no command (cargo build -p tributary-cli)');
     return t.skip('no command');
   }
-  assert.deepEqual([...new Set(blocks.map(({ mark }) => mark))].sort(), ['', 'cloud', 'once']);
+  assert.deepEqual([...new Set(blocks.map(({ mark }) => mark))].sort(), ['', 'needs a cloud account', 'once']);
   const at = clone();
   packageIn(at);
   const commands = folder();
