@@ -22,16 +22,21 @@ impl Aws {
 
 /// How a lake in a bucket is written.
 #[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Lake on AWS")]
 pub(crate) struct LakeArgs {
     /// Role to write the lake as, of the lake's account
-    #[arg(long, env = "SECURITY_LAKE_WRITER_ROLE_ARN", value_name = "ARN")]
+    #[arg(long, env = "SECURITY_LAKE_WRITER_ROLE_ARN", value_name = "ARN", help_heading = "Lake on AWS")]
     lake_role: Option<String>,
     /// External id that the role asks for
-    #[arg(long, env = "SECURITY_LAKE_WRITER_EXTERNAL_ID", value_name = "TEXT", requires = "lake_role")]
+    #[arg(
+        long,
+        env = "SECURITY_LAKE_WRITER_EXTERNAL_ID",
+        value_name = "TEXT",
+        requires = "lake_role",
+        help_heading = "Lake on AWS"
+    )]
     lake_external_id: Option<String>,
     /// KMS key that encrypts the lake's objects; the bucket's own encryption without it
-    #[arg(long, env = "SECURITY_LAKE_KMS_KEY_ARN", value_name = "ARN")]
+    #[arg(long, env = "SECURITY_LAKE_KMS_KEY_ARN", value_name = "ARN", help_heading = "Lake on AWS")]
     lake_kms_key: Option<KmsKey>,
 }
 

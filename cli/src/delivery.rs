@@ -16,25 +16,31 @@ use crate::jobs::Delivery;
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeliveryArgs {
     /// Findings on their way to Security Hub; they go to the lake alone without it
-    #[arg(long, env = "ASFF_SQS_QUEUE", value_name = "URL", requires = "security_hub_account")]
+    #[arg(
+        long,
+        env = "ASFF_SQS_QUEUE",
+        value_name = "URL",
+        requires = "security_hub_account",
+        help_heading = "Findings and trail events"
+    )]
     findings_queue: Option<Backend>,
     /// AWS account whose Security Hub imports findings, which may be a central one
-    #[arg(long, env = "SECURITY_HUB_ACCOUNT_ID", value_name = "DIGITS")]
+    #[arg(long, env = "SECURITY_HUB_ACCOUNT_ID", value_name = "DIGITS", help_heading = "Findings and trail events")]
     security_hub_account: Option<String>,
     /// Region whose Security Hub imports findings; --region without it
-    #[arg(long, env = "SECURITY_HUB_REGION", value_name = "REGION")]
+    #[arg(long, env = "SECURITY_HUB_REGION", value_name = "REGION", help_heading = "Findings and trail events")]
     security_hub_region: Option<String>,
     /// Import the findings of --findings-queue here, and not in another process
-    #[arg(long, requires = "findings_queue")]
+    #[arg(long, requires = "findings_queue", help_heading = "Findings and trail events")]
     security_hub: bool,
     /// Role to import as, where the account is another than this one
-    #[arg(long, env = "SECURITY_HUB_ROLE_ARN", value_name = "ARN")]
+    #[arg(long, env = "SECURITY_HUB_ROLE_ARN", value_name = "ARN", help_heading = "Findings and trail events")]
     security_hub_role: Option<String>,
     /// Every event to CloudTrail Lake too; on where --cloudtrail-channel is given, unless this says false
-    #[arg(long, env = "CLOUDTRAIL_ENABLED", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env = "CLOUDTRAIL_ENABLED", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Findings and trail events")]
     cloudtrail: Option<bool>,
     /// Channel of CloudTrail Lake, of the account that this runs in; the service takes no new customers since 2026-05-31
-    #[arg(long, env = "CLOUDTRAIL_CHANNEL_ARN", value_name = "ARN")]
+    #[arg(long, env = "CLOUDTRAIL_CHANNEL_ARN", value_name = "ARN", help_heading = "Findings and trail events")]
     cloudtrail_channel: Option<ChannelArn>,
 }
 

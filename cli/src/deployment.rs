@@ -30,24 +30,24 @@ const SOURCES: &str = "--sources (SECURITY_LAKE_SOURCES)";
 #[derive(Debug, clap::Args)]
 pub(crate) struct LakePlace {
     /// The lake
-    #[arg(long, env = "TRIBUTARY_LAKE", default_value = "file:lake", value_name = "URL")]
+    #[arg(long, env = "TRIBUTARY_LAKE", default_value = "file:lake", value_name = "URL", help_heading = "Lake")]
     pub(crate) lake: Backend,
     #[command(flatten)]
     pub(crate) lake_on_aws: LakeArgs,
     /// OCSF version of the events; never two in one lake
-    #[arg(long, default_value_t = Version::V1_3_0, env = "OCSF_VERSION")]
+    #[arg(long, default_value_t = Version::V1_3_0, env = "OCSF_VERSION", help_heading = "Lake")]
     ocsf_version: Version,
     /// Region in the objects' paths
-    #[arg(long, default_value = "us-east-1", env = "AWS_REGION")]
+    #[arg(long, default_value = "us-east-1", env = "AWS_REGION", help_heading = "Lake")]
     region: String,
     /// Where the lake's sources lie, JSON, class to location, as Security Lake returned it: {"2004":"ext/azure-detection/1.3.0/",…}
-    #[arg(long, env = "SECURITY_LAKE_SOURCES", value_name = "JSON")]
+    #[arg(long, env = "SECURITY_LAKE_SOURCES", value_name = "JSON", help_heading = "Lake")]
     sources: Option<String>,
     /// What the names of the lake's sources begin with, where --sources does not say where they lie
-    #[arg(long, default_value = "azure-", value_name = "TEXT")]
+    #[arg(long, default_value = "azure-", value_name = "TEXT", help_heading = "Lake")]
     source_prefix: String,
     /// Name of this integration, in messages and in quarantine's paths
-    #[arg(long, default_value = "azure", env = "MODULE_ID", value_name = "NAME")]
+    #[arg(long, default_value = "azure", env = "MODULE_ID", value_name = "NAME", help_heading = "Lake")]
     pub(crate) module_id: String,
 }
 

@@ -43,19 +43,18 @@ impl Way {
 
 /// Flags that name a hub, and who this is there.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Hub")]
 pub(crate) struct HubArgs {
     /// Connection string of the hub or its namespace; the variable keeps it out of the list of processes
-    #[arg(long, env = "EVENTHUB_CONNECTION_STRING", hide_env_values = true, value_name = "TEXT", value_parser = secret)]
+    #[arg(long, env = "EVENTHUB_CONNECTION_STRING", hide_env_values = true, value_name = "TEXT", value_parser = secret, help_heading = "Hub")]
     connection_string: Option<SecretString>,
     /// Name or ARN of a secret in AWS Secrets Manager that names the hub and holds its credentials; rotation is followed
-    #[arg(long, env = variable::CREDENTIALS_SECRET, value_name = "NAME")]
+    #[arg(long, env = variable::CREDENTIALS_SECRET, value_name = "NAME", help_heading = "Hub")]
     credentials_secret: Option<String>,
     /// Namespace of the hub, when federated
-    #[arg(long, env = variable::NAMESPACE, value_name = "HOST")]
+    #[arg(long, env = variable::NAMESPACE, value_name = "HOST", help_heading = "Hub")]
     namespace: Option<String>,
     /// Name of the hub, when federated or where the connection string has no EntityPath
-    #[arg(long, env = variable::HUB, value_name = "NAME")]
+    #[arg(long, env = variable::HUB, value_name = "NAME", help_heading = "Hub")]
     hub: Option<String>,
     #[command(flatten)]
     pub(crate) who: IdentityArgs,
@@ -165,12 +164,11 @@ impl HubArgs {
 
 /// Flags of a command that is a client of a hub for a while.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Hub")]
 pub(crate) struct ClientArgs {
     #[command(flatten)]
     hub: HubArgs,
     /// Seconds to go on trying when the hub cannot be reached or is busy
-    #[arg(long, default_value_t = 15, value_name = "S")]
+    #[arg(long, default_value_t = 15, value_name = "S", help_heading = "Hub")]
     retry_for: u64,
 }
 
@@ -192,15 +190,14 @@ impl ClientArgs {
 
 /// Flags of an operator's command that reads a hub beside its processor.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Hub")]
 pub(crate) struct BesideArgs {
     #[command(flatten)]
     client: ClientArgs,
     /// The processor's consumer group: the one whose positions are meant; that of the secret, or $Default
-    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", value_name = "NAME")]
+    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", value_name = "NAME", help_heading = "Hub")]
     consumer_group: Option<String>,
     /// Consumer group to read events in, without a claim; the processor's when not given, where one that is reading refuses it
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Hub")]
     read_group: Option<String>,
 }
 

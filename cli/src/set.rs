@@ -15,14 +15,14 @@ use crate::mappings;
 #[derive(Debug, clap::Args)]
 pub(crate) struct SetArgs {
     /// Use the mapping files of this folder instead of the shipped ones, unasked: for trying a change
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Mapping files")]
     mappings: Option<PathBuf>,
     /// Use the mapping files of this folder or s3://BUCKET/PREFIX if they have the digest and pass the check, else the
     /// shipped ones
-    #[arg(long, env = "MAPPINGS_URI", value_name = "URI")]
+    #[arg(long, env = "MAPPINGS_URI", value_name = "URI", help_heading = "Mapping files")]
     mappings_uri: Option<MappingsUri>,
     /// Digest of the files at --mappings-uri: tributary mappings check --digest
-    #[arg(long, env = "MAPPINGS_DIGEST", value_name = "HEX")]
+    #[arg(long, env = "MAPPINGS_DIGEST", value_name = "HEX", help_heading = "Mapping files")]
     mappings_digest: Option<String>,
 }
 

@@ -15,19 +15,18 @@ use crate::failure::Failure;
 
 /// Flags that name storage accounts, and who this is there.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Flow logs")]
 pub(crate) struct StorageArgs {
     /// Storage accounts that flow logs are in, separated by commas: NAME, or NAME=ENDPOINT in another cloud or behind a private endpoint
-    #[arg(long, env = storage::ACCOUNTS, value_name = "ACCOUNTS")]
+    #[arg(long, env = storage::ACCOUNTS, value_name = "ACCOUNTS", help_heading = "Flow logs")]
     storage_account: Option<AccountList>,
     /// Containers beside Network Watcher's two, separated by commas
-    #[arg(long, env = storage::CONTAINERS, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, env = storage::CONTAINERS, value_name = "NAMES", value_delimiter = ',', help_heading = "Flow logs")]
     storage_containers: Vec<String>,
     /// Key of the account, for a store on this machine only; the variable keeps it out of the list of processes
-    #[arg(long, env = "AZURE_STORAGE_KEY", hide_env_values = true, value_name = "TEXT", value_parser = secret)]
+    #[arg(long, env = "AZURE_STORAGE_KEY", hide_env_values = true, value_name = "TEXT", value_parser = secret, help_heading = "Flow logs")]
     storage_key: Option<SecretString>,
     /// Name or ARN of a secret in AWS Secrets Manager with the application that reads flow logs, and its storage account
-    #[arg(long, env = variable::FLOW_LOGS_SECRET, value_name = "NAME")]
+    #[arg(long, env = variable::FLOW_LOGS_SECRET, value_name = "NAME", help_heading = "Flow logs")]
     flow_logs_secret: Option<String>,
 }
 
@@ -38,16 +37,15 @@ fn secret(text: &str) -> Result<SecretString, Infallible> {
 
 /// Flags that say who this is in Azure, where no secret does.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Identity")]
 pub(crate) struct IdentityArgs {
     /// `federated`: as the AWS role that this runs in, by an Entra application that trusts it; needs no secret
-    #[arg(long, env = variable::AUTHENTICATION, value_name = "HOW")]
+    #[arg(long, env = variable::AUTHENTICATION, value_name = "HOW", help_heading = "Who this is in Azure")]
     pub(crate) authentication: Option<String>,
     /// Entra tenant of that application
-    #[arg(long, env = variable::TENANT, value_name = "ID")]
+    #[arg(long, env = variable::TENANT, value_name = "ID", help_heading = "Who this is in Azure")]
     pub(crate) tenant_id: Option<String>,
     /// Client id of that application
-    #[arg(long, env = variable::CLIENT, value_name = "ID")]
+    #[arg(long, env = variable::CLIENT, value_name = "ID", help_heading = "Who this is in Azure")]
     pub(crate) client_id: Option<String>,
 }
 

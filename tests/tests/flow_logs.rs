@@ -140,15 +140,22 @@ impl Way {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_hour_of_sixty_commits_on_twenty_blobs_with_notifications_late_doubled_reordered_and_lost() {
-    let Some(azurite) = Azurite::by_key() else { return };
-    let folder = tempfile::tempdir().unwrap();
+/// A storage account with an empty container of flow logs.
+async fn storage() -> Option<(Azurite, Account, BlobClient)> {
+    let azurite = Azurite::by_key()?;
     let account = Account::at(Azurite::ACCOUNT, &azurite.endpoint()).unwrap();
     let allowed = Allowed::flow_logs([account.clone()]);
-    let client = BlobClient::new(allowed.clone(), Access::Key(Azurite::KEY.into()), &Roots::Native).unwrap();
+    let client = BlobClient::new(allowed, Access::Key(Azurite::KEY.into()), &Roots::Native).unwrap();
     client.create_container(&account.name, FLOW_LOG_CONTAINERS[0]).await.unwrap();
-    let way = Way::start(folder.path(), Stores { allowed, blobs: Arc::new(client.clone()) }).await;
+    Some((azurite, account, client))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_hour_of_sixty_commits_on_twenty_blobs_with_notifications_late_doubled_reordered_and_lost() {
+    let Some((_azurite, account, client)) = storage().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores { allowed: client.allowed().clone(), blobs: Arc::new(client.clone()) };
+    let way = Way::start(folder.path(), stores).await;
     let mut watchers: Vec<Watcher> =
         (1..=BLOBS).map(|number| Watcher::new(client.clone(), &account, HOUR, number, TUPLES)).collect();
     let (mut random, mut waiting, mut sequencer) = (Random(11), Vec::<BlobWritten>::new(), 0);
@@ -279,13 +286,10 @@ async fn a_worker_that_ends_at_any_operation_loses_and_doubles_no_tuple() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blob_that_is_rewritten_gives_only_what_is_new() {
-    let Some(azurite) = Azurite::by_key() else { return };
+    let Some((_azurite, account, client)) = storage().await else { return };
     let folder = tempfile::tempdir().unwrap();
-    let account = Account::at(Azurite::ACCOUNT, &azurite.endpoint()).unwrap();
-    let allowed = Allowed::flow_logs([account.clone()]);
-    let client = BlobClient::new(allowed.clone(), Access::Key(Azurite::KEY.into()), &Roots::Native).unwrap();
-    client.create_container(&account.name, FLOW_LOG_CONTAINERS[0]).await.unwrap();
-    let way = Way::start(folder.path(), Stores { allowed, blobs: Arc::new(client.clone()) }).await;
+    let stores = Stores { allowed: client.allowed().clone(), blobs: Arc::new(client.clone()) };
+    let way = Way::start(folder.path(), stores).await;
     let mut watcher = Watcher::new(client, &account, HOUR, 1, TUPLES);
     for minute in 1..=6 {
         let written = watcher.minute(minute).await.unwrap();

@@ -47,7 +47,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     hub: BesideArgs,
     /// How to reach the hub
-    #[arg(long, value_enum, default_value_t = Way::Amqp)]
+    #[arg(long, value_enum, default_value_t = Way::Amqp, help_heading = "Hub")]
     transport: Way,
     /// Positions and leases
     #[arg(long, env = "TRIBUTARY_LEDGER", default_value = "sqlite:tributary.db", value_name = "URL")]

@@ -62,13 +62,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     hub: HubArgs,
     /// Consumer group: the secret's unless given, else $Default
-    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", value_name = "NAME")]
+    #[arg(long, env = "EVENTHUB_CONSUMER_GROUP", value_name = "NAME", help_heading = "Hub")]
     consumer_group: Option<String>,
     /// How to reach the hub
-    #[arg(long, value_enum, default_value_t = Way::Amqp)]
+    #[arg(long, value_enum, default_value_t = Way::Amqp, help_heading = "Hub")]
     transport: Way,
     /// Where a partition starts that has no position yet
-    #[arg(long, value_enum, default_value_t = Start::Earliest)]
+    #[arg(long, value_enum, default_value_t = Start::Earliest, help_heading = "Hub")]
     initial_position: Start,
     /// Positions and leases
     #[arg(long, env = "TRIBUTARY_LEDGER", default_value = "sqlite:tributary.db", value_name = "URL")]
